@@ -1,0 +1,22 @@
+"""Checks: pure functions of a recorded history."""
+
+from __future__ import annotations
+
+from harness.checks.base import Check
+from harness.kinds import Kinds
+
+CHECKS: Kinds[Check] = Kinds(
+    "check",
+    {
+        "assigned": "harness.checks.assigned:Assigned",
+        "availability": "harness.checks.availability:Availability",
+        "distribution": "harness.checks.distribution:Distribution",
+        "healthy": "harness.checks.healthy:Healthy",
+        "http": "harness.checks.http:Http",
+        "logs": "harness.checks.logs:Logs",
+        "models": "harness.checks.models:Models",
+        "registered": "harness.checks.registered:Registered",
+        "right_model": "harness.checks.right_model:RightModel",
+        "unregistered": "harness.checks.unregistered:Unregistered",
+    },
+)

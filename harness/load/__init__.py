@@ -1,0 +1,14 @@
+"""Recorded client traffic."""
+
+from __future__ import annotations
+
+from harness.kinds import Kinds
+from harness.load.base import Load
+
+LOADS: Kinds[Load] = Kinds(
+    "load",
+    {
+        "chat": "harness.load.chat:Chat",
+        "http": "harness.load.http:Http",
+    },
+)

@@ -1,0 +1,159 @@
+"""What a scenario says, as frozen values: Scenario, Topology, HostSpec, ServiceSpec, Step."""
+
+from __future__ import annotations
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """When a service counts as ready: exactly one of the conditions.
+
+    `http`: a path or URL answers 2xx. `tcp`: a port accepts. `grpc`: grpc.health.v1 says SERVING on a port.
+    `log`: a regular expression is found in the service's log. `exit`: it ended with that code.
+    """
+
+    http: str = ""
+    tcp: int | None = None
+    grpc: int | None = None
+    log: str = ""
+    exit: int | None = None
+    within: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedBy:
+    """Where an answer says who served it: a response header, or a pattern in the content (group 1, or all)."""
+
+    header: str = ""
+    content: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSource:
+    """How to read a service's log where the harness did not start it: exactly one of the four."""
+
+    file: str = ""
+    docker: str = ""
+    ssh: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSpec:
+    """One service of a topology, its kind's template already filled in.
+
+    Strings may still hold references that are known only when hosts have addresses (`{host.address}`,
+    `{registry.url}`); `harness.references.resolve_service` replaces them.
+    """
+
+    name: str
+    host: str
+    place: Place
+    kind: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    image: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[int, ...] = ()
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    ready: Ready | None = None
+    url: str = ""
+    speaks: tuple[str, ...] = ()
+    registers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    answers_as: tuple[str, ...] = ()
+    served_by: ServedBy | None = None
+    child: str = ""
+    """Option that describes the child process (`backend`), so that `<service>.<child>` can be a fault's target."""
+    stop_within: float = 5.0
+    log: LogSource | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSpec:
+    """A host and its services; `address` is set only where hosts already exist."""
+
+    name: str
+    place: Place
+    services: tuple[ServiceSpec, ...] = ()
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topology:
+    """Hosts and their services; `stated_by` says where that was stated."""
+
+    hosts: tuple[HostSpec, ...]
+    stated_by: str = ""
+
+    @property
+    def services(self) -> tuple[ServiceSpec, ...]:
+        """All services, in the file's order."""
+        return tuple(service for host in self.hosts for service in host.services)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expect:
+    """One check and when it is judged.
+
+    `within` seconds: becomes true in time. `hold` seconds (`for:` in YAML): true now and all the while.
+    `never`: at no moment of the window does the check hold. None of these: judged once.
+    """
+
+    check: Any
+    place: Place
+    within: float | None = None
+    hold: float | None = None
+    never: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing done (`action` of the role `does`: load, fault, start, stop, call, wait) or expected, or both.
+
+    `id` is unique in the scenario; `path` holds the names from the top. An empty `each` leaves one step whose
+    `nothing` says why it has nothing to judge.
+    """
+
+    id: str
+    path: tuple[str, ...]
+    place: Place
+    does: str = ""
+    action: Any = None
+    expects: tuple[Expect, ...] = ()
+    steps: tuple[Step, ...] = ()
+    limit: float = 60.0
+    nothing: str = ""
+
+    @property
+    def name(self) -> str:
+        """The step's own name."""
+        return self.path[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A topology, steps, and checks on the whole history.
+
+    `checks` are steps too (path `("checks", kind)`), judged at the end. `params` is this scenario's combination.
+    """
+
+    name: str
+    file: str
+    id: str
+    topology: Topology
+    steps: tuple[Step, ...]
+    checks: tuple[Step, ...] = ()
+    about: str = ""
+    tags: tuple[str, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    at_least: int | None = None
+    limit: float = 600.0

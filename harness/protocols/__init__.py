@@ -1,0 +1,15 @@
+"""Thin clients of wire protocols: what `speaks:` in a service kind may name."""
+
+from __future__ import annotations
+
+from harness.kinds import Kinds
+from harness.protocols.base import WireProtocol
+
+PROTOCOLS: Kinds[WireProtocol] = Kinds(
+    "protocol",
+    {
+        "openai": "harness.protocols.openai:OpenAI",
+        "service_registry": "harness.protocols.service_registry:ServiceRegistry",
+        "http": "harness.protocols.http:Http",
+    },
+)
