@@ -1,0 +1,1 @@
+"""The registry: who is there, what they can do, and whether they are still alive."""

@@ -1,0 +1,74 @@
+"""`python -m system registry`: who is there, what they can do, and whether they are still alive."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from system.component import ComponentConfig, Program, Serving
+from system.config_values import Duration, Port
+from system.http_server import http_server
+from system.registry.app import RegistryApp
+from system.registry.context import Context, Limits
+from system.registry.http import Routes
+from system.registry.probes import Prober
+from system.registry.services import Services
+from system.registry.status import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryConfig(ComponentConfig):
+    """What a registry can be told."""
+
+    port: Annotated[Port, "the port to listen on"] = 18000
+    health_interval: Annotated[Duration, "how often every entry is probed; 0 for never"] = 30.0
+    health_timeout: Annotated[Duration, "how long a probe may take"] = 5.0
+    max_body: Annotated[int, "bytes of a request's body"] = 2 * 1024 * 1024
+    max_entries: Annotated[int, "entries that one caller may register"] = 20_000
+
+
+@asynccontextmanager
+async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
+    """Entered when it listens, left when it has drained."""
+    context = Context(Limits(body=config.max_body, entries_per_caller=config.max_entries))
+    prober = Prober(context.live, config.health_timeout)
+    app = RegistryApp(context, _routes(context, prober))
+    try:
+        async with http_server(app, config) as serving, _probing(prober, config.health_interval):
+            try:
+                yield serving
+            finally:
+                context.draining = True
+    finally:
+        context.live.close()
+
+
+def _routes(context: Context, prober: Prober) -> Routes:
+    routes = Routes()
+    for handlers in (Services(context, prober), Status(context)):
+        handlers.add_to(routes)
+    return routes
+
+
+@asynccontextmanager
+async def _probing(prober: Prober, interval: float) -> AsyncIterator[None]:
+    if not interval:
+        yield
+        return
+    task = asyncio.create_task(prober.keep_probing(interval))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+PROGRAM = Program(
+    name="registry",
+    about="A registry of services and replicas: registration, leases, discovery.",
+    config=RegistryConfig,
+    serve=serve,
+)

@@ -1,0 +1,70 @@
+"""What probes and scrapers ask: `/health` for the clients of both dialects, `/ready`, `/metrics`."""
+
+import time
+
+from system.metrics import CONTENT_TYPE, Metric, exposition, single
+from system.registry.context import Context
+from system.registry.http import Answer, Request, Routes, answer, sorted_answer
+from system.registry.views import counted, is_healthy, stamp
+
+
+class Status:
+    """The handlers."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._live = context.live
+        self._table = context.live.table
+
+    def add_to(self, routes: Routes) -> None:
+        routes.add("GET", "/health", self.health)
+        routes.add("GET", "/ready", self.ready)
+        routes.add("GET", "/metrics", self.metrics)
+
+    async def health(self, request: Request) -> Answer:
+        document = {
+            "status": "healthy",
+            "registry": "running",
+            "registered_services": len(self._table.entries),
+            "healthy_services": self._healthy(),
+            "timestamp": stamp(time.time()),
+        }
+        return sorted_answer(200, document)
+
+    async def ready(self, request: Request) -> Answer:
+        if self._context.draining:
+            return answer(503, {"status": "draining"})
+        return answer(200, {"status": "ready"})
+
+    async def metrics(self, request: Request) -> Answer:
+        return Answer(200, exposition(self._metrics()), CONTENT_TYPE)
+
+    def _healthy(self) -> int:
+        now = self._live.now()
+        return sum(
+            is_healthy(entry, self._table.leases.held(entry.id), now)
+            for entry in self._table.entries.values()
+        )
+
+    def _metrics(self) -> list[Metric]:
+        statuses = counted(entry.shown_status for entry in self._table.entries.values())
+        changes = self._context.changes
+        uptime = self._live.now() - self._live.started
+        return [
+            single("registry_entries", "gauge", "Entries in the table.", len(self._table.entries)),
+            single("registry_entries_healthy", "gauge", "Entries that are healthy.", self._healthy()),
+            Metric(
+                "registry_entries_by_status",
+                "gauge",
+                "Entries by status.",
+                {(("status", status),): number for status, number in statuses.items()},
+            ),
+            Metric(
+                "registry_changes_total",
+                "counter",
+                "Changes of the table by reason.",
+                {(("reason", reason),): number for reason, number in changes.items()},
+            ),
+            single("registry_revision", "counter", "The table's revision.", self._table.revision),
+            single("registry_uptime_seconds", "gauge", "Time since start.", uptime),
+        ]
