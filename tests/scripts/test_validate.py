@@ -1,0 +1,75 @@
+"""validate.sh: what it makes of its arguments, and how it refuses."""
+
+import pytest
+
+from tests.scripts.checkout import Checkout, program
+
+SCENARIO = "scenarios/discovery/two_servers.scenario.yaml"
+
+
+@pytest.fixture
+def validating(checkout: Checkout) -> Checkout:
+    """A checkout whose muster prints each of its arguments on a line."""
+    checkout.run("scripts/setup")
+    program(checkout.root / ".venv/bin/muster", '#!/bin/sh\nprintf "%s\\n" "$@"\nexit ${MUSTER_EXIT:-0}\n')
+    return checkout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passed_on"),
+    [
+        ([], []),
+        (["10.0.0.5"], ["--attach", "10.0.0.5"]),
+        (
+            ["--registry-port", "1", "10.0.0.5", "--scheme=https"],
+            ["--attach", "10.0.0.5", "--registry-port", "1", "--scheme=https"],
+        ),
+        (["10.0.0.5", "--token-file", "my token"], ["--attach", "10.0.0.5", "--token-file", "my token"]),
+        (["--hosts", "process", "--run-dir", "/tmp/a b"], ["--hosts", "process", "--run-dir", "/tmp/a b"]),
+    ],
+)
+def test_the_address_and_the_options_reach_muster(
+    validating: Checkout, arguments: list[str], passed_on: list[str]
+) -> None:
+    """From any folder, in a checkout with a space in its path."""
+    ended = validating.run("validate.sh", *arguments)
+    assert ended.stdout.splitlines() == ["run", str(validating.root / SCENARIO), *passed_on]
+
+
+@pytest.mark.parametrize("code", [0, 1, 5, 6, 130])
+def test_musters_exit_code_is_its_own(validating: Checkout, code: int) -> None:
+    """What muster ends with is what the user's script sees."""
+    assert validating.run("validate.sh", MUSTER_EXIT=str(code)).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--registry-prot", "1"], "there is no option '--registry-prot'"),
+        (["10.0.0.5", "10.0.0.6"], "'10.0.0.5' and '10.0.0.6'"),
+        (["10.0.0.5", "--registry-port"], "--registry-port needs a value"),
+        ([""], "ADDRESS is empty"),
+    ],
+)
+def test_wrong_usage_is_refused_before_anything_is_set_up(
+    checkout: Checkout, arguments: list[str], words: str
+) -> None:
+    """Exit code 4, the mistake, and where the examples are."""
+    ended = checkout.run("validate.sh", *arguments)
+    assert ended.returncode == 4
+    assert words in ended.stderr
+    assert "./validate.sh --help" in ended.stderr
+    assert checkout.asked == []
+
+
+def test_help_shows_examples_at_once(checkout: Checkout) -> None:
+    """--help needs no set-up, and names every option that is accepted."""
+    ended = checkout.run("validate.sh", "--help")
+    assert ended.returncode == 0
+    assert "./validate.sh 10.0.0.5 --registry-port 18000" in ended.stdout
+    assert checkout.asked == []
+
+
+def test_a_machine_that_cannot_is_unknown_not_failed(checkout: Checkout) -> None:
+    """When set-up fails nothing is known about the servers: exit code 6."""
+    assert checkout.run("validate.sh", FAKE_FACTS="3.9 False True").returncode == 6
