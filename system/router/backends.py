@@ -1,0 +1,57 @@
+"""One backend and what is known of it: its entry, its health, what is on its way to it."""
+
+from system.router.counts import Series
+from system.router.entries import Entry
+
+_UNPRINTABLE = dict.fromkeys((*range(32), 127), "?")
+
+
+class Backend:
+    """What a router routes to. Counters change on the hot path; health changes only through the table."""
+
+    __slots__ = (
+        "answered",
+        "down_since",
+        "entry",
+        "failed",
+        "head",
+        "host_line",
+        "name",
+        "outstanding",
+        "probe_seconds",
+        "reason",
+        "sent",
+        "series",
+    )
+
+    def __init__(self, entry: Entry) -> None:
+        self.name = entry.name
+        self.outstanding = 0
+        self.sent = 0
+        self.answered = 0
+        self.failed = 0
+        self.probe_seconds = 0.0
+        self.series: dict[str, Series] = {}
+        self.down_since: float | None = None
+        self.reason = ""
+        self.head = b"x-muster-backend: " + _header_text(entry.name) + b"\r\n"
+        self.host_line = b"host: " + _header_text(entry.authority) + b"\r\n"
+        self.entry = entry
+
+    @property
+    def usable(self) -> bool:
+        return self.down_since is None
+
+    def series_of(self, model: str) -> Series:
+        series = self.series.get(model)
+        if series is None:
+            series = self.series[model] = Series()
+        return series
+
+    def __repr__(self) -> str:
+        return f"<Backend {self.name} {self.entry.url}{'' if self.usable else ' down: ' + self.reason}>"
+
+
+def _header_text(text: str) -> bytes:
+    """A name as a header's value: nothing in it may end the line."""
+    return text.translate(_UNPRINTABLE).encode("utf-8")

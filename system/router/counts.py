@@ -1,0 +1,42 @@
+"""What the router counts per model and backend: outcomes, durations, retries; metrics.py writes it."""
+
+from bisect import bisect_left
+from collections import Counter
+
+from system.router.outcomes import Outcome
+
+BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+class Histogram:
+    """Durations in seconds, by bucket."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
+
+
+class Series:
+    """The exchanges of one model with one backend."""
+
+    __slots__ = ("durations", "first_bytes", "outcomes")
+
+    def __init__(self) -> None:
+        self.outcomes: dict[Outcome, int] = dict.fromkeys(Outcome, 0)
+        self.durations = Histogram()
+        self.first_bytes = Histogram()
+
+
+class Totals:
+    """What belongs to no backend: refusals by their code, retries by their cause, requests that wait."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.refusals: Counter[str] = Counter()
+        self.retries: Counter[str] = Counter()

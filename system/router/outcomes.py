@@ -1,0 +1,64 @@
+"""What a failure on the wire means: for client and backend, and for trying another. Tables only."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from system.router.refusals import BAD_ANSWER, BAD_GATEWAY, NO_CONNECTION, TIMEOUT, Refusal
+
+
+class Failure(Enum):
+    """How an upstream request failed, as seen on the wire."""
+
+    REFUSED = "refused"  # no connection: nothing was sent
+    CONNECT_TIMEOUT = "connect timeout"
+    BROKE = "broke"  # the connection ended before the answer did
+    MALFORMED = "malformed"  # what came back is not HTTP/1.1
+    SILENT = "silent"  # no first byte, or no next one, in time
+
+
+class Outcome(Enum):
+    """How an exchange ended, as metrics and the access log name it."""
+
+    OK = "ok"  # 1xx to 4xx but 429: the backend did its work
+    BUSY = "busy"  # 429 and 503: alive, and says not now
+    ERROR = "error"  # any other 5xx
+    UNREACHABLE = "unreachable"
+    BROKEN = "broken"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"  # the client left
+    REFUSED = "refused"  # the router answered by itself
+
+    @staticmethod
+    def of_status(status: int) -> "Outcome":
+        if status < 500:
+            return Outcome.BUSY if status == 429 else Outcome.OK
+        return Outcome.BUSY if status == 503 else Outcome.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A failure's consequences."""
+
+    outcome: Outcome
+    refusal: Refusal
+    sent: bool
+    """The backend may have seen the request: repeating it must be safe."""
+    gone: bool = False
+    """The backend is not there: leave it at once."""
+
+
+FAILURES = {
+    Failure.REFUSED: Told(Outcome.UNREACHABLE, NO_CONNECTION, sent=False, gone=True),
+    Failure.CONNECT_TIMEOUT: Told(Outcome.UNREACHABLE, TIMEOUT, sent=False, gone=True),
+    Failure.BROKE: Told(Outcome.BROKEN, BAD_GATEWAY, sent=True),
+    Failure.MALFORMED: Told(Outcome.BROKEN, BAD_ANSWER, sent=True),
+    Failure.SILENT: Told(Outcome.TIMEOUT, TIMEOUT, sent=True),
+}
+
+# Computing an answer twice costs time and changes nothing; what stores or creates is not repeated.
+REPEATABLE = frozenset({b"/chat/completions", b"/completions", b"/embeddings", b"/rerank", b"/score"})
+
+
+def is_repeatable(path: bytes) -> bool:
+    """Whether a POST to this path may be sent twice."""
+    return path.removeprefix(b"/v1") in REPEATABLE

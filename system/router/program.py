@@ -1,0 +1,144 @@
+"""`python -m system router`: discovery, probing and the front, started and stopped together."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Annotated
+
+from system.component import ComponentConfig, Program, Serving
+from system.config_values import Duration, Port
+from system.errors import UsageError
+from system.listening import listen, url_of
+from system.router.discovery import Registry
+from system.router.entries import Entry
+from system.router.exchange import Exchange
+from system.router.front import Front
+from system.router.outcomes import Outcome
+from system.router.pages import Pages
+from system.router.policies import POLICIES
+from system.router.probing import Probing
+from system.router.proxy import Proxy, Timeouts
+from system.router.reader import Limits
+from system.router.static import load_static
+from system.router.table import Table
+from system.tokens import is_allowed, read_tokens
+
+access = logging.getLogger("router.access")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterConfig(ComponentConfig):
+    """What a router can be told."""
+
+    port: Annotated[Port, "the port to listen on"] = 8000
+    registry: Annotated[tuple[str, ...], "a registry's URL"] = ()
+    static_services: Annotated[Path | None, "file with services that are always there (JSON)"] = None
+    policy: Annotated[str, "how a backend is chosen: " + ", ".join(POLICIES)] = "round-robin"
+    poll_interval: Annotated[Duration, "how often a registry is asked"] = 0.15
+    registry_timeout: Annotated[Duration, "how long a registry may take to answer"] = 2.0
+    probe_timeout: Annotated[Duration, "how long a backend may take to answer a probe"] = 1.0
+    connect_timeout: Annotated[Duration, "how long a connection to a backend may take"] = 2.0
+    first_byte_timeout: Annotated[Duration, "how long a backend may take to begin its answer"] = 600.0
+    gap_timeout: Annotated[Duration, "how long a backend may pause within its answer"] = 300.0
+    total_timeout: Annotated[Duration, "how long an answer may take as a whole"] = 1800.0
+    request_timeout: Annotated[Duration, "how long a client may take to send a request"] = 30.0
+    keep_alive: Annotated[Duration, "how long a client's connection may be idle"] = 75.0
+    max_body: Annotated[int, "the largest request body, in bytes"] = 128 * 1024 * 1024
+    access_log: Annotated[bool, "a line per proxied request"] = False
+
+
+@asynccontextmanager
+async def serve(config: RouterConfig) -> AsyncIterator[Serving]:
+    """A running router: listening and knowing its backends on enter, drained on leave."""
+    if config.policy not in POLICIES:
+        raise UsageError([f"--policy: {config.policy!r} must be one of {', '.join(POLICIES)}"])
+    proxy = _proxy(config)
+    probing = Probing(proxy, timeout=config.probe_timeout)
+    proxy.found_down = probing.watch
+    if config.static_services is not None:
+        proxy.changed(proxy.table.replace("static", load_static(config.static_services)))
+    registries = [_registry(url, config, proxy) for url in config.registry]
+    proxy.add_pages(Pages(proxy, registries).table())
+    listener = listen(config.host, config.port)
+    await asyncio.gather(*(registry.ask() for registry in registries))
+    async with _running(proxy.watch_time(), *(registry.follow() for registry in registries)):
+        server = await asyncio.get_running_loop().create_server(lambda: Front(proxy), sock=listener)
+        try:
+            yield Serving(url=url_of(listener))
+        finally:
+            proxy.draining = True
+            server.close()
+            await proxy.drain(config.drain)
+            await probing.close()
+
+
+def _proxy(config: RouterConfig) -> Proxy:
+    random = Random()
+    tokens = read_tokens(config.token_file)
+    return Proxy(
+        Table(lambda _: POLICIES[config.policy](random)),
+        limits=Limits(body=config.max_body, keep_alive=config.keep_alive, request=config.request_timeout),
+        timeouts=Timeouts(
+            connect=config.connect_timeout,
+            first_byte=config.first_byte_timeout,
+            gap=config.gap_timeout,
+            total=config.total_timeout,
+        ),
+        allowed=(lambda shown: is_allowed(tokens, shown)) if tokens else None,
+        access_log=log_access if config.access_log else None,
+    )
+
+
+def _registry(url: str, config: RouterConfig, proxy: Proxy) -> Registry:
+    def found(source: str, entries: list[Entry]) -> None:
+        proxy.changed(proxy.table.replace(source, entries))
+
+    tokens = read_tokens(config.token_file)
+    return Registry(
+        url,
+        interval=config.poll_interval,
+        timeout=config.registry_timeout,
+        found=found,
+        token=tokens[0] if tokens else "",
+    )
+
+
+@asynccontextmanager
+async def _running(*coroutines: object) -> AsyncIterator[None]:
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]  # type: ignore[call-overload]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def log_access(exchange: Exchange, outcome: Outcome) -> None:
+    """One line per proxied request, once it has ended."""
+    backend = exchange.tried[-1].name if exchange.tried else "-"
+    access.info(
+        "Proxied POST %s (model: %s) -> %s (%d, %s) request_id=%s attempts=%d ms=%.1f",
+        exchange.request.path.decode("ascii", "replace"),
+        exchange.asked.model[:200],
+        backend,
+        exchange.status,
+        outcome.value,
+        exchange.request.id.decode("ascii", "replace"),
+        len(exchange.tried),
+        (exchange.proxy.clock() - exchange.began) * 1000,
+    )
+
+
+PROGRAM = Program(
+    name="router",
+    about="An OpenAI-compatible front for every model on every server.",
+    config=RouterConfig,
+    serve=serve,
+)

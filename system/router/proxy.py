@@ -1,0 +1,270 @@
+"""The router's state while it runs: backends, connections, clients, exchanges; where requests go."""
+
+import asyncio
+import itertools
+import logging
+import os
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from system.router.asked import read_asked
+from system.router.backends import Backend
+from system.router.counts import Totals
+from system.router.entries import Entry
+from system.router.exchange import Exchange
+from system.router.front import Front
+from system.router.outcomes import FAILURES, Failure, Outcome
+from system.router.reader import Limits
+from system.router.refusals import (
+    NO_BACKEND,
+    NO_TOKEN,
+    UNKNOWN_MODEL,
+    UNKNOWN_PATH,
+    WRONG_METHOD,
+    Refusal,
+)
+from system.router.request import Request
+from system.router.table import Changes, Table
+from system.router.upstream import Pool
+
+log = logging.getLogger("router")
+
+# What is proxied without /v1 before it; below /v1 everything that is no page of the router's own is.
+SHORT_PATHS = frozenset(
+    {
+        b"/chat/completions",
+        b"/completions",
+        b"/embeddings",
+        b"/responses",
+        b"/rerank",
+        b"/score",
+        b"/moderations",
+        b"/tokenize",
+        b"/detokenize",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long a backend may be silent, in seconds."""
+
+    connect: float = 2.0
+    first_byte: float = 600.0
+    gap: float = 300.0
+    total: float = 1800.0
+
+    def exceeded(self, exchange: Exchange, now: float) -> str | None:
+        """Which of them an exchange has exceeded, in words."""
+        if now - exchange.began > self.total:
+            return f"not complete after {self.total:g} s"
+        if not exchange.started:
+            late = now - exchange.last_heard > self.first_byte
+            return f"no first byte within {self.first_byte:g} s" if late else None
+        late = now - exchange.last_heard > self.gap
+        return f"nothing more within {self.gap:g} s" if late else None
+
+
+class Page(Protocol):
+    """Answers a request that is not proxied."""
+
+    def __call__(self, front: Front, request: Request) -> None: ...
+
+
+class Proxy:
+    """Everything a connection needs to know."""
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        limits: Limits,
+        timeouts: Timeouts,
+        idle_timeout: float = 4.0,
+        tls: ssl.SSLContext | None = None,
+        allowed: Callable[[bytes], bool] | None = None,
+        access_log: Callable[[Exchange, Outcome], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.table = table
+        self.limits = limits
+        self.timeouts = timeouts
+        self.clock = clock
+        self.totals = Totals()
+        self.fronts: set[Front] = set()
+        self.exchanges: set[Exchange] = set()
+        self.draining = False
+        self.found_down: Callable[[Backend], None] | None = None
+        self._pages: dict[bytes, Page] = {}
+        self._pools: dict[Backend, Pool] = {}
+        self._idle_timeout = idle_timeout
+        self._tls = tls
+        self._allowed = allowed
+        self._access_log = access_log
+        self._ids = itertools.count(1)
+        self._id_start = b"req-" + os.urandom(6).hex().encode() + b"-"
+
+    def add_pages(self, pages: dict[bytes, Page]) -> None:
+        self._pages.update(pages)
+
+    # requests
+
+    def new_id(self) -> bytes:
+        return b"%b%x" % (self._id_start, next(self._ids))
+
+    def admits(self, request: Request) -> Refusal | None:
+        """Whether there is something at this path for this client; decided before the body is read."""
+        path, method = request.path, request.method
+        page = self._page(path)
+        if page is not None:
+            allowed = method in (b"GET", b"HEAD")
+            wanted = "GET"
+        elif path.startswith(b"/v1/") or path in SHORT_PATHS:
+            allowed = method == b"POST"
+            wanted = "POST"
+        else:
+            return UNKNOWN_PATH.saying(method=_text(method), path=_text(path))
+        if not allowed:
+            return _wrong_method(method, path, wanted)
+        if self._allowed is not None and path not in OPEN_PATHS and not self._allowed(request.authorization):
+            return NO_TOKEN
+        return None
+
+    def _page(self, path: bytes) -> Page | None:
+        page = self._pages.get(path)
+        if page is None and path.startswith(b"/v1/models/"):
+            page = self._pages[b"/v1/models/"]
+        return page
+
+    def begin(self, front: Front, request: Request) -> Exchange | None:
+        """Answer a request from here, or return the exchange that will."""
+        if not request.id:
+            request.id = self.new_id()
+        if request.refusal is not None:
+            front.refuse(request.refusal, request)
+            return None
+        if request.method != b"POST":
+            page = self._page(request.path)
+            assert page is not None
+            page(front, request)
+            return None
+        asked = read_asked(request.body)
+        if isinstance(asked, Refusal):
+            front.refuse(asked, request)
+            return None
+        group = self.table.groups.get(asked.model)
+        if group is None:
+            refusal = NO_BACKEND if self.table.knows(asked.model) else UNKNOWN_MODEL
+            front.refuse(refusal.saying(model=asked.model[:200]), request)
+            return None
+        exchange = Exchange(self, front, request, asked, group)
+        self.exchanges.add(exchange)
+        self.totals.requests += 1
+        return exchange
+
+    def account(self, exchange: Exchange, backend: Backend, outcome: Outcome) -> None:
+        """Record how one attempt at a backend ended."""
+        series = backend.series_of(exchange.asked.model)
+        series.outcomes[outcome] += 1
+        series.durations.observe(self.clock() - exchange.began)
+        if exchange.first_byte:
+            series.first_bytes.observe(exchange.first_byte - exchange.began)
+
+    def ended(self, exchange: Exchange, outcome: Outcome) -> None:
+        self.exchanges.discard(exchange)
+        if self._access_log is not None:
+            self._access_log(exchange, outcome)
+
+    # backends
+
+    def pool(self, backend: Backend) -> Pool:
+        pool = self._pools.get(backend)
+        if pool is None:
+            pool = self._new_pool(backend.entry)
+            if self.table.backends.get(backend.name) is backend:
+                self._pools[backend] = pool
+            else:
+                pool.close()  # it left meanwhile: what is on its way may finish, nothing is kept
+        return pool
+
+    def _new_pool(self, entry: Entry) -> Pool:
+        return Pool(
+            entry.host,
+            entry.port,
+            tls=self._tls if entry.scheme == "https" else None,
+            clock=self.clock,
+            connect_timeout=self.timeouts.connect,
+            idle_timeout=self._idle_timeout,
+        )
+
+    def changed(self, changes: Changes) -> None:
+        """Follow what a source of backends said."""
+        for backend in changes.added:
+            log.info("using %s at %s for %s", backend.name, backend.entry.url, _listed(backend))
+        for backend in changes.revived:
+            log.info("using %s again: it registered anew", backend.name)
+        for backend in changes.removed:
+            log.info("leaving %s at %s: it is not registered any more", backend.name, backend.entry.url)
+            pool = self._pools.pop(backend, None)
+            if pool is not None:
+                pool.close()
+
+    def failed(self, backend: Backend, failure: Failure, why: str) -> None:
+        """An attempt failed on the wire: leave the backend if it is not there."""
+        backend.failed += 1
+        if FAILURES[failure].gone and self.table.mark_down(backend, f"{failure.value}: {why}", self.clock()):
+            log.warning("leaving %s at %s: %s (%s)", backend.name, backend.entry.url, failure.value, why)
+            self.pool(backend).drop_idle()
+            if self.found_down is not None:
+                self.found_down(backend)
+
+    def lives(self, backend: Backend, why: str) -> None:
+        if self.table.mark_up(backend):
+            log.info("using %s at %s again: %s", backend.name, backend.entry.url, why)
+
+    # time
+
+    async def watch_time(self) -> None:
+        """End what takes too long, for as long as the router runs."""
+        for tick in itertools.count(1):
+            await asyncio.sleep(0.25)
+            now = self.clock()
+            for exchange in list(self.exchanges):
+                exchange.check(now)
+            if tick % 4 == 0:
+                for front in list(self.fronts):
+                    front.check(now)
+                for pool in self._pools.values():
+                    pool.close_idle(now)
+
+    async def drain(self, seconds: float) -> None:
+        """Let what is on its way finish; then close every connection."""
+        self.draining = True
+        deadline = self.clock() + seconds
+        while self.exchanges and self.clock() < deadline:  # noqa: ASYNC110 - an event would cost every exchange
+            await asyncio.sleep(0.02)
+        for front in list(self.fronts):
+            front.abort() if front.busy else front.leave()
+        for pool in self._pools.values():
+            pool.close()
+
+
+OPEN_PATHS = frozenset({b"/health", b"/status", b"/ready"})  # probes carry no token
+
+
+def _wrong_method(method: bytes, path: bytes, allowed: str) -> Refusal:
+    words = WRONG_METHOD.saying(method=_text(method), path=_text(path), allowed=allowed)
+    return Refusal(
+        status=words.status, message=words.message, code=words.code, headers=((b"allow", allowed.encode()),)
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw[:200].decode("ascii", "replace")
+
+
+def _listed(backend: Backend) -> str:
+    return ", ".join(backend.entry.models) or "no model"

@@ -1,0 +1,141 @@
+"""Reads a client's requests from bytes: strict framing, bounded heads and bodies, no I/O.
+
+Whatever two programs could read differently (a second length, a folded header, a bare line feed) is refused,
+because a request that hides in another is how one client gets at another's answer.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httptools
+
+from system.router.refusals import BODY_TOO_LARGE, HEAD_TOO_LARGE, MALFORMED, Refusal
+from system.router.request import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a client may send, and how long it may take."""
+
+    head: int = 65_536
+    body: int = 128 * 1024 * 1024
+    keep_alive: float = 75.0
+    request: float = 30.0
+    stuck: float = 60.0
+
+
+class Refused(Exception):
+    """The bytes cannot be read any further; answer this and close."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class Reader:
+    """The requests of one connection, complete ones in `ready`."""
+
+    __slots__ = (
+        "_admits",
+        "_head_bytes",
+        "_in_head",
+        "_limits",
+        "_parser",
+        "_request",
+        "asks",
+        "reading",
+        "ready",
+    )
+
+    def __init__(self, limits: Limits, admits: Callable[[Request], Refusal | None]) -> None:
+        self.ready: deque[Request] = deque()
+        self.reading = False  # a request has begun and is not complete
+        self.asks = False  # and its client waits for `100 Continue`
+        self._limits = limits
+        self._admits = admits
+        self._request = Request()
+        self._in_head = False
+        self._head_bytes = 0
+        self._parser = httptools.HttpRequestParser(self)
+
+    @property
+    def received(self) -> int:
+        """Bytes of the body that is being read."""
+        return self._request.size
+
+    def feed(self, data: bytes) -> None:
+        """Read on; raises Refused."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            if isinstance(cause, Refused):
+                raise cause from None
+            raise Refused(MALFORMED.saying(why=str(cause or error).rstrip("."))) from None
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.head:
+                raise Refused(HEAD_TOO_LARGE.saying(limit=self._limits.head))
+
+    def _without_upgrade(self, rest: bytes) -> None:
+        """A client may offer another protocol; going on with this one is an answer it must accept."""
+        request = self._request
+        if not request.upgrades:
+            raise Refused(MALFORMED.saying(why="CONNECT is for proxies of another kind"))
+        self._parser = httptools.HttpRequestParser(self)
+        self.feed(request.without_upgrade() + rest)
+
+    # httptools' side
+
+    def on_message_begin(self) -> None:
+        self._request = Request()
+        self._in_head = self.reading = True
+        self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._request.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            try:
+                self._request.header(name, value)
+            except ValueError as error:
+                raise Refused(MALFORMED.saying(why=error)) from None
+        elif len(self._request.lines) > 256:
+            raise Refused(HEAD_TOO_LARGE.saying(limit=self._limits.head))
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        request = self._request
+        refusal = request.head_read(self._parser.get_method(), self._parser.get_http_version())
+        if refusal:
+            raise Refused(refusal)
+        request.refusal = self._admits(request)
+        if request.length is not None and request.length > self._limits.body:
+            raise Refused(BODY_TOO_LARGE.saying(limit=self._limits.body))
+        if request.expects and not request.http10:
+            if request.refusal:
+                raise Refused(request.refusal)
+            self.asks = True
+
+    def on_body(self, data: bytes) -> None:
+        self.asks = False
+        request = self._request
+        request.size += len(data)
+        if request.size > self._limits.body:
+            raise Refused(BODY_TOO_LARGE.saying(limit=self._limits.body))
+        if request.refusal is None:
+            request.parts.append(data)
+
+    def on_message_complete(self) -> None:
+        request = self._request
+        if request.upgrades and self._parser.should_upgrade():
+            return  # it is read again, without the upgrade
+        parts = request.parts
+        request.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        request.parts = parts[:0]
+        self.reading = self.asks = False
+        self.ready.append(request)

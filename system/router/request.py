@@ -1,0 +1,92 @@
+"""A client's request while and after it is read: what is forwarded, and what decides how it is treated."""
+
+from system.router.headers import REQUEST_HEADERS, without_nominated
+from system.router.refusals import BAD_VERSION, MALFORMED, Refusal
+
+
+class Request:
+    """One request. The readers in headers.py fill in its head."""
+
+    __slots__ = (
+        "authorization",
+        "body",
+        "chunked",
+        "closing",
+        "expects",
+        "host",
+        "http10",
+        "id",
+        "length",
+        "lines",
+        "method",
+        "nominated",
+        "parts",
+        "path",
+        "refusal",
+        "size",
+        "target",
+        "upgrades",
+    )
+
+    def __init__(self) -> None:
+        self.method = b""
+        self.target = self.path = b""
+        self.lines: list[bytes] = []
+        self.host: bytes | None = None
+        self.length: int | None = None
+        self.nominated = self.id = self.authorization = b""
+        self.chunked = self.closing = self.expects = self.http10 = self.upgrades = False
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.body = b""
+        self.refusal: Refusal | None = None
+
+    def header(self, name: bytes, value: bytes) -> None:
+        read = REQUEST_HEADERS.get(name.lower())
+        if read is None or read(self, value):
+            self.lines.append(b"%b: %b\r\n" % (name, value))
+
+    def head_read(self, method: bytes, version: str) -> Refusal | None:
+        """Take the request line; returns why the request cannot be read any further."""
+        self.method = method
+        if version != "1.1":
+            if version != "1.0":
+                return BAD_VERSION
+            self.http10 = self.closing = True
+            if self.chunked:
+                return MALFORMED.saying(why="HTTP/1.0 knows no Transfer-Encoding")
+        elif self.host is None:
+            return MALFORMED.saying(why="no Host header")
+        if self.nominated:
+            without_nominated(self.lines, self.nominated)
+        target = self.target
+        if not target.startswith(b"/"):
+            target = self.target = _origin_form(target)
+        self.path = target.partition(b"?")[0]
+        return None
+
+    def wire(self, host_line: bytes) -> bytes:
+        """The head as it goes to a backend; the body follows as it came, framed by its length."""
+        length = b"\r\ncontent-length: %d\r\n\r\n" % len(self.body)
+        start = (self.method, b" ", self.target, b" HTTP/1.1\r\n", host_line)
+        return b"".join((*start, *self.lines, b"via: 1.1 muster\r\nx-request-id: ", self.id, length))
+
+    def without_upgrade(self) -> bytes:
+        """The head as the client would have sent it without offering another protocol."""
+        own = [b"host: %b\r\n" % (self.host or b"")]
+        if self.length is not None:
+            own.append(b"content-length: %d\r\n" % self.length)
+        if self.chunked:
+            own.append(b"transfer-encoding: chunked\r\n")
+        if self.id:
+            own.append(b"x-request-id: %b\r\n" % self.id)
+        return b"".join((self.method, b" ", self.target, b" HTTP/1.1\r\n", *own, *self.lines, b"\r\n"))
+
+
+def _origin_form(target: bytes) -> bytes:
+    """`http://host/path` as `/path`; anything else stays what it is and is no known path."""
+    _, scheme, rest = target.partition(b"://")
+    if not scheme:
+        return target
+    _, slash, path = rest.partition(b"/")
+    return slash + path or b"/"

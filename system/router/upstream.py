@@ -1,0 +1,277 @@
+"""Keep-alive connections to one backend, on httptools: one request at a time, strict about framing."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Protocol, cast
+
+import httptools
+
+from system.router.headers import RESPONSE_HEADERS, without_nominated
+from system.router.outcomes import Failure
+
+JOINED_BODY = 65_536  # bytes up to which head and body go out in one piece
+
+
+class Head:
+    """A response's head: what to pass on, and how its body is framed."""
+
+    __slots__ = ("chunked", "closing", "length", "lines", "nominated", "retry_after", "status", "streamed")
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.lines: list[bytes] = []
+        self.length: int | None = None
+        self.chunked = False
+        self.closing = False
+        self.streamed = False
+        self.nominated = b""
+        self.retry_after = b""
+
+    @property
+    def bodiless(self) -> bool:
+        return self.status in (204, 304)
+
+    @property
+    def until_close(self) -> bool:
+        """The body ends where the connection does."""
+        return not self.chunked and self.length is None and not self.bodiless
+
+
+class Sink(Protocol):
+    """Who receives an answer. `flush` follows every batch of calls; `done` or `failed` comes last, once."""
+
+    def head(self, head: Head) -> None: ...
+    def body(self, data: bytes) -> None: ...
+    def flush(self) -> None: ...
+    def done(self) -> None: ...
+    def failed(self, failure: Failure, why: str) -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """One connection to a backend."""
+
+    __slots__ = (
+        "_begun",
+        "_complete",
+        "_head",
+        "_parser",
+        "_paused",
+        "_spilled",
+        "closed",
+        "idle_since",
+        "pool",
+        "sink",
+        "transport",
+        "used",
+    )
+
+    def __init__(self, pool: "Pool") -> None:
+        self.pool = pool
+        self.sink: Sink | None = None
+        self.transport: asyncio.Transport
+        self.closed = False
+        self.used = 0
+        self.idle_since = 0.0
+        self._parser: httptools.HttpResponseParser | None = None
+        self._head = Head()
+        self._begun = self._complete = self._spilled = self._paused = False
+
+    def request(self, sink: Sink, head: bytes, body: bytes) -> None:
+        """Send a request; the answer goes to the sink."""
+        self.sink = sink
+        self.used += 1
+        self._begun = self._complete = False
+        if len(body) <= JOINED_BODY:
+            self.transport.write(head + body)
+        else:
+            self.transport.write(head)
+            self.transport.write(body)
+
+    def pause(self) -> None:
+        """Read no further until `resume`: whoever receives the answer is slower than who sends it."""
+        if not self._paused and not self.closed:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._paused and not self.closed:
+            self._paused = False
+            self.transport.resume_reading()
+
+    def abandon(self) -> None:
+        """The answer is not wanted any more: the backend sees the connection go."""
+        self.sink = None
+        self.close()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.pool.forget(self)
+            self.transport.abort()
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
+        self._parser = httptools.HttpResponseParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        sink = self.sink
+        if sink is None or self._parser is None:
+            self.close()  # bytes nobody asked for: whatever follows could be taken for another's answer
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not self._complete:
+                self._fail(Failure.MALFORMED, str(error.__context__ or error))
+                return
+            self._spilled = True
+        if self.sink is sink:
+            sink.flush()
+            if self._complete and self.sink is sink:
+                self._finish(sink)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self.pool.forget(self)
+        self._parser = None
+        sink, self.sink = self.sink, None
+        if sink is None:
+            return
+        if exc is None and self._begun and self._head.until_close:
+            sink.flush()
+            sink.done()
+        else:
+            sink.failed(Failure.BROKE, str(exc or "the connection was closed"))
+
+    # httptools' side
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self._spilled = True
+        else:
+            self._head = Head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._begun:
+            return  # a trailer: nobody asked for it
+        read = RESPONSE_HEADERS.get(name.lower())
+        if read is None or read(self._head, value):
+            self._head.lines.append(b"%b: %b\r\n" % (name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._spilled or self._parser is None or self.sink is None:
+            return
+        head = self._head
+        head.status = self._parser.get_status_code()
+        if head.status < 200:
+            return
+        if head.nominated:
+            without_nominated(head.lines, head.nominated)
+        self._begun = True
+        self.sink.head(head)
+
+    def on_body(self, data: bytes) -> None:
+        if self.sink is not None and not self._spilled:
+            self.sink.body(data)
+
+    def on_message_complete(self) -> None:
+        if self._begun:
+            self._complete = True
+
+    def _fail(self, failure: Failure, why: str) -> None:
+        sink, self.sink = self.sink, None
+        self.close()
+        if sink is not None:
+            sink.failed(failure, why)
+
+    def _finish(self, sink: Sink) -> None:
+        """The answer is whole: keep the connection if it is as clean as a new one."""
+        self.sink = None
+        self.resume()
+        unsent = self.transport.get_write_buffer_size()
+        if self._spilled or self._head.closing or unsent or not self._keeps_alive():
+            self.close()
+        else:
+            self.pool.give_back(self)
+        sink.done()
+
+    def _keeps_alive(self) -> bool:
+        return self._parser is not None and self._parser.should_keep_alive()
+
+
+class Pool:
+    """The connections to one backend. The most recently used is used first; old idle ones are closed."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None,
+        clock: Callable[[], float],
+        connect_timeout: float,
+        idle_timeout: float,
+    ) -> None:
+        self._address = (host, port)
+        self._tls = tls
+        self._clock = clock
+        self._connect_timeout = connect_timeout
+        self._idle_timeout = idle_timeout
+        self.idle: list[Connection] = []
+        self.busy: set[Connection] = set()
+        self.closed = False
+
+    def take(self) -> Connection | None:
+        """A connection that is open already, if there is one."""
+        idle = self.idle
+        while idle:
+            connection = idle.pop()
+            if not connection.closed and not connection.transport.is_closing():
+                self.busy.add(connection)
+                return connection
+        return None
+
+    async def connect(self) -> Connection:
+        """A new connection; raises OSError or TimeoutError."""
+        loop = asyncio.get_running_loop()
+        host, port = self._address
+        async with asyncio.timeout(self._connect_timeout):
+            _, connection = await loop.create_connection(lambda: Connection(self), host, port, ssl=self._tls)
+        self.busy.add(connection)
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        self.busy.discard(connection)
+        if self.closed:
+            connection.close()
+            return
+        connection.idle_since = self._clock()
+        self.idle.append(connection)
+
+    def forget(self, connection: Connection) -> None:
+        self.busy.discard(connection)
+        if connection in self.idle:
+            self.idle.remove(connection)
+
+    def close_idle(self, now: float) -> None:
+        """Close what has been idle for too long: a backend may close it in the moment we send."""
+        oldest = now - self._idle_timeout
+        for connection in [one for one in self.idle if one.idle_since < oldest]:
+            connection.close()
+
+    def drop_idle(self) -> None:
+        """Close every idle connection: the backend they lead to is not there any more."""
+        for connection in list(self.idle):
+            connection.close()
+
+    def close(self) -> None:
+        """No connection is kept any more; what is on its way may finish."""
+        self.closed = True
+        self.drop_idle()
