@@ -1,6 +1,8 @@
 """What the handlers share: the table in time, who registered how much, and what the operator has set."""
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from system.leases import Lease, Terms
@@ -23,9 +25,9 @@ class Limits:
 class Context:
     """One registry."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
-        self.live = Live(self._changed)
+        self.live = Live(self._changed, clock)
         self.draining = False
         self.changes: dict[Reason, int] = {}
         self._callers: dict[str, str] = {}

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import secrets
-import time
 from collections.abc import Callable
 
 from system.registry.table import Change, Table
@@ -14,9 +13,7 @@ LATE = 0.5  # seconds a timer may be late before it means that this process stoo
 class Live:
     """A table, the clock it is read by, and its timer. Close it to stop the timer."""
 
-    def __init__(
-        self, on_change: Callable[[Change], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, on_change: Callable[[Change], None], clock: Callable[[], float]) -> None:
         self.table = Table(lambda: secrets.token_hex(8), on_change)
         self.random = random.Random().random
         self.started = clock()

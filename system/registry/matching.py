@@ -6,6 +6,7 @@ and a list is met by any of its elements. A query that was asked before costs on
 there are: what it matches is kept in a pool that registrations and removals bring up to date.
 """
 
+import itertools
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -83,6 +84,7 @@ class Index:
         self._pools_by_atom: dict[Atom, dict[Query, None]] = {}
         self._spelled: dict[bytes, Query] = {}
         self._matches = 0
+        self._picks = itertools.count(1)
 
     def put(self, member: Member, offers: Sequence[Capability]) -> None:
         """Add an entry, or bring it up to date."""
@@ -129,7 +131,7 @@ class Index:
         return pool
 
     def _gather(self, query: Query) -> Pool:
-        return Pool(self._members[entry_id] for entry_id in self._find(query))
+        return Pool((self._members[entry_id] for entry_id in self._find(query)), self._picks)
 
     def _remember(self, query: Query) -> Pool:
         pool = self._pools[query] = self._gather(query)

@@ -1,6 +1,6 @@
 """The entries that match one query, and the choices that have been made among them. Decides only."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from system.registry.choices import CHOICES, Choice
 from system.registry.member import Member
@@ -9,7 +9,9 @@ from system.registry.member import Member
 class Pool:
     """Matching entries. Each policy that was asked for keeps its own order over them."""
 
-    def __init__(self, members: Iterable[Member]) -> None:
+    def __init__(self, members: Iterable[Member], picks: Iterator[int]) -> None:
+        """`picks` counts the choices of all pools together."""
+        self._picks = picks
         self._members = {member.id: member for member in members}
         self._choices: dict[str, Choice] = {}
 
@@ -18,6 +20,9 @@ class Pool:
 
     def __contains__(self, entry_id: str) -> bool:
         return entry_id in self._members
+
+    def members(self) -> Iterable[Member]:
+        return self._members.values()
 
     def add(self, member: Member) -> None:
         """A match more; it was not in."""
@@ -43,4 +48,6 @@ class Pool:
             choice = self._choices[policy] = CHOICES[policy]()
             for member in self._members.values():
                 choice.add(member)
-        return choice.pick(random)
+        member = choice.pick(random)
+        member.used = next(self._picks)
+        return member

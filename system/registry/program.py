@@ -34,7 +34,7 @@ async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
     """Entered when it listens, left when it has drained."""
     context = Context(Limits(body=config.max_body, entries_per_caller=config.max_entries))
     prober = Prober(context.live, config.health_timeout)
-    app = RegistryApp(context, _routes(context, prober))
+    app = registry_app(context, prober)
     try:
         async with http_server(app, config) as serving, _probing(prober, config.health_interval):
             try:
@@ -45,11 +45,12 @@ async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
         context.live.close()
 
 
-def _routes(context: Context, prober: Prober) -> Routes:
+def registry_app(context: Context, prober: Prober) -> RegistryApp:
+    """The app over one registry."""
     routes = Routes()
     for handlers in (Services(context, prober), Status(context)):
         handlers.add_to(routes)
-    return routes
+    return RegistryApp(context, routes)
 
 
 @asynccontextmanager
