@@ -9,9 +9,11 @@ SCENARIO = "scenarios/discovery/two_servers.scenario.yaml"
 
 @pytest.fixture
 def validating(checkout: Checkout) -> Checkout:
-    """A checkout whose muster prints each of its arguments on a line."""
+    """A checkout whose muster prints where it was started and each of its arguments, on a line each."""
     checkout.run("scripts/setup")
-    program(checkout.root / ".venv/bin/muster", '#!/bin/sh\nprintf "%s\\n" "$@"\nexit ${MUSTER_EXIT:-0}\n')
+    program(
+        checkout.root / ".venv/bin/muster", '#!/bin/sh\npwd\nprintf "%s\\n" "$@"\nexit ${MUSTER_EXIT:-0}\n'
+    )
     return checkout
 
 
@@ -33,7 +35,12 @@ def test_the_address_and_the_options_reach_muster(
 ) -> None:
     """From any folder, in a checkout with a space in its path."""
     ended = validating.run("validate.sh", *arguments)
-    assert ended.stdout.splitlines() == ["run", str(validating.root / SCENARIO), *passed_on]
+    assert ended.stdout.splitlines() == [
+        str(validating.cwd),
+        "run",
+        str(validating.root / SCENARIO),
+        *passed_on,
+    ]
 
 
 @pytest.mark.parametrize("code", [0, 1, 5, 6, 130])
