@@ -22,6 +22,7 @@ class Backend:
         "reason",
         "sent",
         "series",
+        "silent",
     )
 
     def __init__(self, entry: Entry) -> None:
@@ -32,15 +33,16 @@ class Backend:
         self.failed = 0
         self.probe_seconds = 0.0
         self.series: dict[str, Series] = {}
-        self.down_since: float | None = None
+        self.down_since: float | None = None  # it is not there
+        self.silent = False  # it is there and does not answer probes: used only where there is no other
         self.reason = ""
         self.head = b"x-muster-backend: " + _header_text(entry.name) + b"\r\n"
         self.host_line = b"host: " + _header_text(entry.authority) + b"\r\n"
         self.entry = entry
 
     @property
-    def usable(self) -> bool:
-        return self.down_since is None
+    def healthy(self) -> bool:
+        return self.down_since is None and not self.silent
 
     def series_of(self, model: str) -> Series:
         series = self.series.get(model)
@@ -49,7 +51,9 @@ class Backend:
         return series
 
     def __repr__(self) -> str:
-        return f"<Backend {self.name} {self.entry.url}{'' if self.usable else ' down: ' + self.reason}>"
+        return (
+            f"<Backend {self.name} {self.entry.url}{'' if self.healthy else ' not healthy: ' + self.reason}>"
+        )
 
 
 def _header_text(text: str) -> bytes:

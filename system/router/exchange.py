@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from system.router.asked import Asked
 from system.router.backends import Backend
-from system.router.outcomes import FAILURES, Failure, Outcome, is_repeatable
+from system.router.outcomes import FAILURES, Failure, Outcome, failure_to_connect, is_repeatable
 from system.router.refusals import BROKEN_STREAM, NO_BACKEND, Refusal
 from system.router.table import Group
 from system.router.upstream import Connection, Head, Pool
@@ -96,12 +96,9 @@ class Exchange:
     async def _connect(self, pool: Pool) -> None:
         try:
             connection = await pool.connect()
-        except TimeoutError:
-            self._connecting = None
-            self.failed(Failure.CONNECT_TIMEOUT, "no connection in time")
         except OSError as error:
             self._connecting = None
-            self.failed(Failure.REFUSED, error.strerror or str(error))
+            self.failed(failure_to_connect(error), error.strerror or str(error) or "no connection in time")
         else:
             self._connecting = None
             self._send(connection)
@@ -227,6 +224,12 @@ class Exchange:
         if late:
             self._stop()
             self.failed(Failure.SILENT, late)
+
+    def reroute(self, why: str) -> None:
+        """Its backend has gone silent: try another if nothing was sent to the client and there is one."""
+        if not self.started and self._connection is not None and self._may_repeat(sent=True):
+            self._stop()
+            self.failed(Failure.SILENT, why)
 
     def _refuse(self, refusal: Refusal, outcome: Outcome) -> None:
         self.status = refusal.status

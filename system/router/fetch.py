@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from system.router.outcomes import Failure
+from system.router.outcomes import Failure, failure_to_connect
 from system.router.upstream import Connection, Head, Pool
 
 MAX_ANSWER = 64 * 1024 * 1024
@@ -11,6 +11,10 @@ MAX_ANSWER = 64 * 1024 * 1024
 
 class FetchError(Exception):
     """No answer came; the text says why."""
+
+    def __init__(self, message: str, failure: Failure = Failure.SILENT) -> None:
+        super().__init__(message)
+        self.failure = failure
 
 
 class _Answer:
@@ -42,7 +46,15 @@ class _Answer:
 
     def failed(self, failure: Failure, why: str) -> None:
         if not self.whole.done():
-            self.whole.set_exception(FetchError(f"{failure.value}: {why}"))
+            self.whole.set_exception(FetchError(f"{failure.value}: {why}", failure))
+
+
+async def _connected(pool: Pool) -> Connection:
+    try:
+        return await pool.connect()
+    except OSError as error:
+        why = error.strerror or str(error) or "no connection in time"
+        raise FetchError(why, failure_to_connect(error)) from None
 
 
 async def get(
@@ -58,7 +70,7 @@ async def get(
     connection: Connection | None = None
     try:
         async with asyncio.timeout(timeout):
-            connection = pool.take() or await pool.connect()
+            connection = pool.take() or await _connected(pool)
             answer = _Answer(on_body)
             request = f"GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: */*\r\n".encode() + headers + b"\r\n"
             connection.request(answer, request, b"")
@@ -66,8 +78,6 @@ async def get(
     except TimeoutError:
         msg = f"no answer within {timeout:g} s"
         raise FetchError(msg) from None
-    except OSError as error:
-        raise FetchError(error.strerror or str(error)) from None
     finally:
         if connection is not None and connection.sink is not None:
             connection.abandon()

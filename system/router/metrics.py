@@ -37,7 +37,7 @@ def _plain(proxy: Proxy) -> Iterator[Metric]:
         "muster_router_backend_up",
         "gauge",
         "Whether a backend is used.",
-        {(("backend", backend.name),): int(backend.usable) for backend in backends},
+        {(("backend", backend.name),): int(backend.healthy) for backend in backends},
     )
     yield Metric(
         "muster_router_backend_outstanding",

@@ -1,15 +1,17 @@
 """What a failure on the wire means: for client and backend, and for trying another. Tables only."""
 
+import errno
 from dataclasses import dataclass
 from enum import Enum
 
-from system.router.refusals import BAD_ANSWER, BAD_GATEWAY, NO_CONNECTION, TIMEOUT, Refusal
+from system.router.refusals import BAD_ANSWER, BAD_GATEWAY, NO_CONNECTION, NO_SOCKET, TIMEOUT, Refusal
 
 
 class Failure(Enum):
     """How an upstream request failed, as seen on the wire."""
 
     REFUSED = "refused"  # no connection: nothing was sent
+    EXHAUSTED = "exhausted"  # this machine has no socket left: not the backend's fault
     CONNECT_TIMEOUT = "connect timeout"
     BROKE = "broke"  # the connection ended before the answer did
     MALFORMED = "malformed"  # what came back is not HTTP/1.1
@@ -47,8 +49,19 @@ class Told:
     """The backend is not there: leave it at once."""
 
 
+_OWN_FAULT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+
+
+def failure_to_connect(error: OSError) -> Failure:
+    """Whether a connection failed because of the backend or because of this machine."""
+    if isinstance(error, TimeoutError):
+        return Failure.CONNECT_TIMEOUT
+    return Failure.EXHAUSTED if error.errno in _OWN_FAULT else Failure.REFUSED
+
+
 FAILURES = {
     Failure.REFUSED: Told(Outcome.UNREACHABLE, NO_CONNECTION, sent=False, gone=True),
+    Failure.EXHAUSTED: Told(Outcome.UNREACHABLE, NO_SOCKET, sent=False),
     Failure.CONNECT_TIMEOUT: Told(Outcome.UNREACHABLE, TIMEOUT, sent=False, gone=True),
     Failure.BROKE: Told(Outcome.BROKEN, BAD_GATEWAY, sent=True),
     Failure.MALFORMED: Told(Outcome.BROKEN, BAD_ANSWER, sent=True),

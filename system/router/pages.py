@@ -67,7 +67,7 @@ class Pages:
 
     def health(self) -> dict[str, Any]:
         backends = self._backends()
-        healthy = sum(backend.usable for backend in backends)
+        healthy = sum(backend.healthy for backend in backends)
         away = {one.url: one.error for one in self._registries if one.error is not None}
         message = None if healthy else "No healthy services available"
         if away:
@@ -117,7 +117,7 @@ def _service(backend: Backend) -> dict[str, Any]:
         "port": entry.port,
         "url": entry.url,
         "babysitter_url": entry.babysitter_url,
-        "healthy": backend.usable,
+        "healthy": backend.healthy,
         "reason": backend.reason,
         "outstanding": backend.outstanding,
         "request_count": backend.sent,

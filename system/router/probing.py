@@ -1,57 +1,98 @@
-"""Asks backends themselves how they are: the ones found down often, so that they are used again at once."""
+"""Asks backends themselves how they are, each by itself, for as long as it is in the table.
+
+One that answers is asked now and then. One that does not is asked often, so that it is used again at once.
+"""
 
 import asyncio
 import time
+from collections.abc import Iterable
+from random import Random
 
 from system.router.backends import Backend
 from system.router.fetch import FetchError, get
+from system.router.outcomes import Failure
 from system.router.proxy import Proxy
 
-FIRST_PAUSE = 0.05
+FIRST_PAUSE = 0.05  # seconds between probes of a backend that has just been found down
 LONGEST_PAUSE = 1.0
 GROWTH = 1.3
+PROBES_PER_SECOND = 500  # with more backends than that each is asked less often
 
 
 class Probing:
-    """Probes every backend that was found down until it answers, registers anew, or leaves."""
+    """Probes every backend of the table."""
 
-    def __init__(self, proxy: Proxy, *, timeout: float) -> None:
+    def __init__(
+        self, proxy: Proxy, *, interval: float, timeout: float, patience: int, random: Random
+    ) -> None:
         self._proxy = proxy
+        self._interval = interval
         self._timeout = timeout
+        self._patience = patience
+        self._random = random
         self._tasks: dict[Backend, asyncio.Task[None]] = {}
+        self._wakes: dict[Backend, asyncio.Event] = {}
 
-    def watch(self, backend: Backend) -> None:
-        """Begin to probe a backend that was found down."""
-        if backend not in self._tasks:
-            task = asyncio.ensure_future(self._until_it_answers(backend))
-            self._tasks[backend] = task
-            task.add_done_callback(lambda _: self._tasks.pop(backend, None))
+    def begin(self, backends: Iterable[Backend]) -> None:
+        for backend in backends:
+            self._wakes[backend] = asyncio.Event()
+            self._tasks[backend] = asyncio.ensure_future(self._probe(backend))
 
-    async def _until_it_answers(self, backend: Backend) -> None:
-        pause = FIRST_PAUSE
-        while self._is_down(backend):
-            await asyncio.sleep(pause)
-            pause = min(LONGEST_PAUSE, pause * GROWTH)
-            if self._is_down(backend) and await self.answers(backend):
+    def end(self, backends: Iterable[Backend]) -> None:
+        for backend in backends:
+            self._tasks.pop(backend).cancel()
+            self._wakes.pop(backend).set()
+
+    def hurry(self, backend: Backend) -> None:
+        """A backend was found down by a request: ask often until it is back."""
+        if backend in self._wakes:
+            self._wakes[backend].set()
+
+    async def close(self) -> None:
+        tasks = list(self._tasks.values())
+        self.end(list(self._tasks))
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _probe(self, backend: Backend) -> None:
+        pause, failures = FIRST_PAUSE, 0
+        while True:
+            if backend.healthy and not failures:
+                pause = FIRST_PAUSE
+                await self._rest(backend)
+            else:
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_PAUSE, pause * GROWTH)
+            failures = 0 if await self._answers(backend) else failures + 1
+            if not failures:
                 self._proxy.lives(backend, "it answers")
+            elif failures >= self._patience and backend.down_since is None:
+                self._proxy.silent(backend, f"{failures} probes without an answer")
 
-    def _is_down(self, backend: Backend) -> bool:
-        return not backend.usable and self._proxy.table.backends.get(backend.name) is backend
+    async def _rest(self, backend: Backend) -> None:
+        """Wait for the next probe, or until a request finds the backend down."""
+        wake = self._wakes[backend]
+        wake.clear()
+        try:
+            async with asyncio.timeout(self._pause()):
+                await wake.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(FIRST_PAUSE)
 
-    async def answers(self, backend: Backend) -> bool:
-        """Whether the backend itself answers /health; one that has no such page is alive as well."""
+    def _pause(self) -> float:
+        interval = max(self._interval, len(self._tasks) / PROBES_PER_SECOND)
+        return interval * self._random.uniform(0.8, 1.2)
+
+    async def _answers(self, backend: Backend) -> bool:
+        """Whether the backend answers /health; one that has no such page is alive as well."""
         began = time.monotonic()
         try:
             status, _ = await get(
                 self._proxy.pool(backend), "/health", host=backend.entry.authority, timeout=self._timeout
             )
-        except FetchError:
+        except FetchError as error:
+            if error.failure in (Failure.REFUSED, Failure.CONNECT_TIMEOUT):
+                self._proxy.failed(backend, error.failure, str(error))
             return False
         backend.probe_seconds = time.monotonic() - began
         return status < 300 or status in (401, 404, 405)
-
-    async def close(self) -> None:
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,8 @@ class RouterConfig(ComponentConfig):
     policy: Annotated[str, "how a backend is chosen: " + ", ".join(POLICIES)] = "round-robin"
     poll_interval: Annotated[Duration, "how often a registry is asked"] = 0.15
     registry_timeout: Annotated[Duration, "how long a registry may take to answer"] = 2.0
+    probe_interval: Annotated[Duration, "how often a backend is probed"] = 1.0
+    probe_failures: Annotated[int, "probes without an answer after which a backend is a last resort"] = 2
     probe_timeout: Annotated[Duration, "how long a backend may take to answer a probe"] = 1.0
     connect_timeout: Annotated[Duration, "how long a connection to a backend may take"] = 2.0
     first_byte_timeout: Annotated[Duration, "how long a backend may take to begin its answer"] = 600.0
@@ -58,11 +60,24 @@ async def serve(config: RouterConfig) -> AsyncIterator[Serving]:
     if config.policy not in POLICIES:
         raise UsageError([f"--policy: {config.policy!r} must be one of {', '.join(POLICIES)}"])
     proxy = _proxy(config)
-    probing = Probing(proxy, timeout=config.probe_timeout)
-    proxy.found_down = probing.watch
+    probing = Probing(
+        proxy,
+        interval=config.probe_interval,
+        timeout=config.probe_timeout,
+        patience=config.probe_failures,
+        random=Random(),
+    )
+    proxy.found_down = probing.hurry
+
+    def found(source: str, entries: list[Entry]) -> None:
+        changes = proxy.table.replace(source, entries)
+        proxy.changed(changes)
+        probing.end(changes.removed)
+        probing.begin(changes.added)
+
     if config.static_services is not None:
-        proxy.changed(proxy.table.replace("static", load_static(config.static_services)))
-    registries = [_registry(url, config, proxy) for url in config.registry]
+        found("static", load_static(config.static_services))
+    registries = [_registry(url, config, found) for url in config.registry]
     proxy.add_pages(Pages(proxy, registries).table())
     listener = listen(config.host, config.port)
     await asyncio.gather(*(registry.ask() for registry in registries))
@@ -94,10 +109,7 @@ def _proxy(config: RouterConfig) -> Proxy:
     )
 
 
-def _registry(url: str, config: RouterConfig, proxy: Proxy) -> Registry:
-    def found(source: str, entries: list[Entry]) -> None:
-        proxy.changed(proxy.table.replace(source, entries))
-
+def _registry(url: str, config: RouterConfig, found: Callable[[str, list[Entry]], None]) -> Registry:
     tokens = read_tokens(config.token_file)
     return Registry(
         url,

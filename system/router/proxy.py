@@ -97,7 +97,7 @@ class Proxy:
         self.fronts: set[Front] = set()
         self.exchanges: set[Exchange] = set()
         self.draining = False
-        self.found_down: Callable[[Backend], None] | None = None
+        self.found_down: Callable[[Backend], None] | None = None  # told when a backend is not there
         self._pages: dict[bytes, Page] = {}
         self._pools: dict[Backend, Pool] = {}
         self._idle_timeout = idle_timeout
@@ -220,6 +220,14 @@ class Proxy:
             self.pool(backend).drop_idle()
             if self.found_down is not None:
                 self.found_down(backend)
+
+    def silent(self, backend: Backend, why: str) -> None:
+        """A backend does not answer probes: requests that wait for it, and may, go elsewhere."""
+        if self.table.mark_silent(backend, why):
+            log.warning("leaving %s at %s while there is another: %s", backend.name, backend.entry.url, why)
+        for exchange in list(self.exchanges):
+            if exchange.backend is backend:
+                exchange.reroute(why)
 
     def lives(self, backend: Backend, why: str) -> None:
         if self.table.mark_up(backend):

@@ -111,6 +111,13 @@ NO_CONNECTION = Refusal(
     code="backend_refused",
     headers=((b"retry-after", b"1"),),
 )
+NO_SOCKET = Refusal(
+    status=503,
+    message="The router has no connection left for '{backend}'.",
+    type="server_error",
+    code="router_exhausted",
+    headers=((b"retry-after", b"1"),),
+)
 BAD_GATEWAY = Refusal(
     status=502,
     message="Bad gateway: '{backend}' broke the connection before it answered.",

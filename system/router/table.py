@@ -27,7 +27,9 @@ class Group:
         self.usable: list[Backend] = []
 
     def refresh(self) -> None:
-        self.usable = [backend for backend in self.members.values() if backend.usable]
+        members = self.members.values()
+        there = [backend for backend in members if backend.down_since is None]
+        self.usable = [backend for backend in there if not backend.silent] or there
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +85,25 @@ class Table:
 
     def mark_down(self, backend: Backend, reason: str, now: float) -> bool:
         """Leave a backend at once; returns whether it was in use until now."""
-        if self.backends.get(backend.name) is not backend or not backend.usable:
+        if self.backends.get(backend.name) is not backend or backend.down_since is not None:
             return False
         backend.down_since, backend.reason = now, reason
         self._refresh(backend)
         return True
 
-    def mark_up(self, backend: Backend) -> bool:
-        """Use a backend again; returns whether it was down until now."""
-        if self.backends.get(backend.name) is not backend or backend.usable:
+    def mark_silent(self, backend: Backend, reason: str) -> bool:
+        """Use a backend only where there is no other; returns whether it was trusted until now."""
+        if self.backends.get(backend.name) is not backend or not backend.healthy:
             return False
-        backend.down_since, backend.reason = None, ""
+        backend.silent, backend.reason = True, reason
+        self._refresh(backend)
+        return True
+
+    def mark_up(self, backend: Backend) -> bool:
+        """Use a backend again; returns whether it was not healthy until now."""
+        if self.backends.get(backend.name) is not backend or backend.healthy:
+            return False
+        backend.down_since, backend.silent, backend.reason = None, False, ""
         self._refresh(backend)
         return True
 
