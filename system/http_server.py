@@ -6,7 +6,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from system.asgi import App, Receive, Scope, Send, header, send_json
 from system.component import ComponentConfig, Serving
@@ -25,17 +25,23 @@ KEEP_ALIVE = (
 
 @asynccontextmanager
 async def http_server(
-    app: App, config: ComponentConfig, *, port: int | None = None, reuse_port: bool = False
+    app: App,
+    config: ComponentConfig,
+    *,
+    port: int | None = None,
+    reuse_port: bool = False,
+    protocol: "type[asyncio.Protocol] | Literal['httptools']" = "httptools",
 ) -> AsyncIterator[Serving]:
     """Serve an app at the configured address (or another port of it) until the context is left.
 
+    `protocol` is uvicorn's for HTTP, or a class made from it.
     Leaving stops accepting, lets open requests finish for `config.drain` seconds, then cancels them.
     """
     guarded = _guarded(app, read_tokens(config.token_file))
     tls = _tls_context(config)
     listener = listen(config.host, config.port if port is None else port, reuse_port=reuse_port)
     try:
-        server = _uvicorn(guarded, config, tls)
+        server = _uvicorn(guarded, config, tls, protocol)
         await server.startup(sockets=[listener])
     except BaseException:
         listener.close()
@@ -54,7 +60,12 @@ def _report_end(task: asyncio.Task[None], ended: asyncio.Future[str]) -> None:
         ended.set_result(f"the HTTP server stopped: {task.exception() or 'no reason given'}")
 
 
-def _uvicorn(app: App, config: ComponentConfig, tls: ssl.SSLContext | None) -> "uvicorn.Server":
+def _uvicorn(
+    app: App,
+    config: ComponentConfig,
+    tls: ssl.SSLContext | None,
+    protocol: "type[asyncio.Protocol] | Literal['httptools']",
+) -> "uvicorn.Server":
     import uvicorn
 
     logging.getLogger("uvicorn.error").addFilter(_is_news)
@@ -65,7 +76,7 @@ def _uvicorn(app: App, config: ComponentConfig, tls: ssl.SSLContext | None) -> "
     options = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
