@@ -40,7 +40,7 @@ class RegistryApp:
         except Refused as refused:
             return _refusal(scope, refused)
         except UnknownKey:
-            return _error(scope, 404, f"Service '{varying}' not found")
+            return _error(scope, 404, f"Service '{varying}' not found", f"no replica is called {varying!r}")
         except NotOwner as error:
             return _error(scope, 409, str(error))
 

@@ -9,6 +9,7 @@ from system.leases import Lease, Terms
 from system.registry.entries import Entry
 from system.registry.http import Refused
 from system.registry.live import Live
+from system.registry.streams import Streams
 from system.registry.table import Change, Reason
 
 log = logging.getLogger("registry")
@@ -28,6 +29,7 @@ class Context:
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
         self.live = Live(self._changed, clock)
+        self.streams = Streams()
         self.draining = False
         self.changes: dict[Reason, int] = {}
         self._callers: dict[str, str] = {}
@@ -41,10 +43,17 @@ class Context:
             reason = f"{caller} has registered {most} entries, as many as one caller may (--max-entries)"
             raise Refused(429, reason, retry_after="60")
         self._count(entry.id, caller)
+        before = self.live.table.lease_id(entry.id)
         lease = self.live.table.register(entry, terms, now)
+        if before is not None:
+            self.streams.tell(before, "replaced", replica_id=entry.id)
         self.live.armed()
         _log_registration(entry)
         return lease
+
+    def close(self) -> None:
+        self.live.close()
+        self.streams.close()
 
     def _count(self, entry_id: str, caller: str | None) -> None:
         """The entry now counts for this caller, or for nobody any more."""
@@ -60,6 +69,8 @@ class Context:
     def _changed(self, change: Change) -> None:
         if change.entry is None:
             self._count(change.id, None)
+        if change.reason == "expired":
+            self.streams.tell(change.lease_id, "expired", last=True, replica_id=change.id)
         self.changes[change.reason] = self.changes.get(change.reason, 0) + 1
         line = _LINES.get(change.reason)
         if line is not None:
@@ -75,6 +86,7 @@ _LINES: dict[Reason, str] = {
     "drained": "No longer draining service: %s",
     "unregistered": "Unregistered service: %s",
     "disconnected": "[API Server] Connection lost, unregistered: %s",
+    "lost": "[API Server] Connection lost, peer vanished, unregistered: %s",
     "expired": "Removed stale service: %s",
 }
 

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from system.component import ComponentConfig, Program, Serving
 from system.config_values import Duration, Port
@@ -13,9 +13,13 @@ from system.http_server import http_server
 from system.registry.app import RegistryApp
 from system.registry.context import Context, Limits
 from system.registry.http import Routes
+from system.registry.peers import Keepalive, Peers
 from system.registry.probes import Prober
+from system.registry.replicas import Replicas
 from system.registry.services import Services
 from system.registry.status import Status
+
+Policy = Literal["random", "round-robin", "least-recent", "weighted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,9 @@ class RegistryConfig(ComponentConfig):
     port: Annotated[Port, "the port to listen on"] = 18000
     health_interval: Annotated[Duration, "how often every entry is probed; 0 for never"] = 30.0
     health_timeout: Annotated[Duration, "how long a probe may take"] = 5.0
+    dead_after: Annotated[Duration, "how long after its cable was pulled a connection is given up"] = 5.0
+    choice: Annotated[Policy, "how one of several matching replicas is chosen"] = "random"
+    max_connections: Annotated[int, "connections at once"] = 15_000
     max_body: Annotated[int, "bytes of a request's body"] = 2 * 1024 * 1024
     max_entries: Annotated[int, "entries that one caller may register"] = 20_000
 
@@ -34,21 +41,25 @@ async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
     """Entered when it listens, left when it has drained."""
     context = Context(Limits(body=config.max_body, entries_per_caller=config.max_entries))
     prober = Prober(context.live, config.health_timeout)
-    app = registry_app(context, prober)
+    peers = Peers(config.max_connections, Keepalive.within(config.dead_after))
+    app = registry_app(context, prober, config.choice)
+    server = http_server(app, config, protocol=peers.protocol())
     try:
-        async with http_server(app, config) as serving, _probing(prober, config.health_interval):
+        async with server as serving, _probing(prober, config.health_interval):
             try:
                 yield serving
             finally:
                 context.draining = True
+                await context.streams.end("draining")
     finally:
-        context.live.close()
+        peers.close()
+        context.close()
 
 
-def registry_app(context: Context, prober: Prober) -> RegistryApp:
+def registry_app(context: Context, prober: Prober, choice: str) -> RegistryApp:
     """The app over one registry."""
     routes = Routes()
-    for handlers in (Services(context, prober), Status(context)):
+    for handlers in (Services(context, prober), Replicas(context, choice), Status(context)):
         handlers.add_to(routes)
     return RegistryApp(context, routes)
 

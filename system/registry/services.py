@@ -4,12 +4,11 @@ import contextlib
 import time
 from typing import Any
 
-import orjson
-
 from system.leases import NotOwner, Terms, UnknownKey
-from system.registry.bodies import Heartbeat, ServiceBody, ServiceChange, fit_for_one_line
+from system.registry.bodies import ServiceBody, ServiceChange
 from system.registry.context import Context
 from system.registry.entries import Entry, TooMuch, changed, service_entry
+from system.registry.heartbeats import read_heartbeat
 from system.registry.http import Answer, Refused, Request, Routes, Statuses, sorted_answer
 from system.registry.probes import Prober
 from system.registry.views import as_service, counted, is_healthy, stamp
@@ -89,23 +88,10 @@ class Services:
         return sorted_answer(200, {"message": f"Service '{request.id}' unregistered successfully"})
 
     async def heartbeat(self, request: Request) -> Answer:
-        body = await self._beat(request)
+        body = await read_heartbeat(request)
         self._table.heartbeat(request.id, self._live.now(), body.lease_id, body.status)
         self._live.armed()
         return sorted_answer(200, {"message": "Heartbeat received", "timestamp": stamp(time.time())})
-
-    async def _beat(self, request: Request) -> Heartbeat:
-        """What a heartbeat says; whatever cannot be read says nothing, as it always did."""
-        try:
-            document = orjson.loads(await request.body() or b"{}")
-        except orjson.JSONDecodeError:
-            return Heartbeat()
-        said = document if isinstance(document, dict) else {}
-        status, lease_id = said.get("status"), said.get("lease_id")
-        return Heartbeat.model_construct(
-            status=status if isinstance(status, str) and fit_for_one_line(status) else None,
-            lease_id=None if lease_id is None else str(lease_id),
-        )
 
     async def health(self, request: Request) -> Answer:
         entry = self._entry(request.id)

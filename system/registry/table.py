@@ -21,6 +21,7 @@ Reason = Literal[
     "drained",
     "unregistered",
     "disconnected",
+    "lost",
     "expired",
 ]
 
@@ -32,6 +33,7 @@ class Change:
     revision: int
     id: str
     reason: Reason
+    lease_id: str
     entry: Entry | None
     was: Entry | None
 
@@ -52,8 +54,12 @@ class Table:
         lease = self.leases.grant(entry.id, terms, now)
         self._store(entry)
         if known is None or replace(known, timestamp=entry.timestamp) != entry:
-            self._tell("registered", entry, known)
+            self._tell("registered", lease, entry, known)
         return lease
+
+    def lease_id(self, entry_id: str) -> str | None:
+        """Who owns the id now, if anybody."""
+        return self.leases.held(entry_id).id if entry_id in self.entries else None
 
     def update(
         self, entry_id: str, changes: dict[str, Any], terms: Terms | None, now: float, lease_id: str | None
@@ -76,8 +82,7 @@ class Table:
 
     def remove(self, entry_id: str, reason: Reason, lease_id: str | None = None) -> Entry:
         """Its owner, or somebody who need not be, takes the entry out. LeaseError where it cannot be."""
-        self.leases.release(entry_id, lease_id)
-        return self._forget(entry_id, reason)
+        return self._forget(self.leases.release(entry_id, lease_id), reason)
 
     def drain(self, entry_id: str, *, draining: bool) -> Entry:
         """Send nobody there any more, or do again; the entry itself stays. UnknownKey where there is none."""
@@ -100,19 +105,19 @@ class Table:
         self._store(entry)
         if changes != {} and entry == known:
             return entry
-        self._tell(reason, entry, known)
+        self._tell(reason, self.leases.held(entry_id), entry, known)
         return entry
 
     def _fall_due(self, due: Due) -> None:
         if due.removed:
-            self._forget(due.lease.key, "expired")
+            self._forget(due.lease, "expired")
         else:
             self._change(due.lease.key, "overdue", {})
 
-    def _forget(self, entry_id: str, reason: Reason) -> Entry:
-        entry = self.entries.pop(entry_id)
-        self.index.drop(entry_id)
-        self._tell(reason, None, entry)
+    def _forget(self, lease: Lease, reason: Reason) -> Entry:
+        entry = self.entries.pop(lease.key)
+        self.index.drop(lease.key)
+        self._tell(reason, lease, None, entry)
         return entry
 
     def _store(self, entry: Entry) -> None:
@@ -123,11 +128,9 @@ class Table:
         else:
             self.index.drop(entry.id)
 
-    def _tell(self, reason: Reason, entry: Entry | None, was: Entry | None) -> None:
+    def _tell(self, reason: Reason, lease: Lease, entry: Entry | None, was: Entry | None) -> None:
         self.revision += 1
-        about = entry or was
-        assert about is not None, "a change is about an entry that is or was"
-        self._on_change(Change(self.revision, about.id, reason, entry, was))
+        self._on_change(Change(self.revision, lease.key, reason, lease.id, entry, was))
 
 
 def _member(entry: Entry) -> Member:

@@ -25,7 +25,7 @@ class Registry:
     def __init__(self, caller: str = "10.0.0.9", limits: Limits | None = None) -> None:
         self.time = 1000.0
         self.context = Context(limits or Limits(body=100_000, entries_per_caller=50), clock=lambda: self.time)
-        self.app = registry_app(self.context, Prober(self.context.live, 1.0))
+        self.app = registry_app(self.context, Prober(self.context.live, 1.0), "random")
         self._loop = asyncio.new_event_loop()
         transport = httpx.ASGITransport(self.app, client=(caller, 1234))
         self._client = httpx.AsyncClient(transport=transport, base_url="http://10.0.0.8:18000")
@@ -56,5 +56,5 @@ class Registry:
 
     def close(self) -> None:
         self._loop.run_until_complete(self._client.aclose())
-        self.context.live.close()
+        self.context.close()
         self._loop.close()

@@ -1,0 +1,136 @@
+"""Connections that do not last for ever: dead peers, slow ones and too many of them, at uvicorn's protocol.
+
+TCP itself finds out that a peer's cable was pulled: keepalive asks while nothing is under way, the user
+timeout ends what is not acknowledged. Both are set on every connection, so a plain `curl` is covered too. A
+frozen process is not found out by this: its kernel still answers.
+"""
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+SILENT = "silent"
+"""The key of a request's state under which its connection says that its peer vanished without a word."""
+LONGEST_HEADERS = 64 * 1024
+SLOWEST_HEADERS = 10.0  # seconds from the first byte, or from the connection, to the end of the headers
+LOOKED_AFTER = 1.0  # seconds between looks at connections that are not done with their headers
+
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """How TCP is told to find out that a peer is gone."""
+
+    idle: int
+    interval: int
+    user_timeout_ms: int
+
+    @classmethod
+    def within(cls, seconds: float) -> "Keepalive":
+        """Gone means: no answer for so long. TCP counts keepalive in whole seconds, so 3 s is the least."""
+        interval = max(1, int(seconds / 5))
+        return cls(interval, interval, int(1000 * max(1.0, seconds - 2 * interval)))
+
+    def apply(self, connection: Any) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in self._options():
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    def _options(self) -> list[tuple[int, int]]:
+        wanted = {
+            "TCP_KEEPIDLE": self.idle,
+            "TCP_KEEPINTVL": self.interval,
+            "TCP_KEEPCNT": 3,
+            "TCP_USER_TIMEOUT": self.user_timeout_ms,
+        }
+        return [(getattr(socket, name), value) for name, value in wanted.items() if hasattr(socket, name)]
+
+
+class Peers:
+    """All connections of one server: how many there may be, and which are not done with their headers."""
+
+    def __init__(self, most: int, keepalive: Keepalive) -> None:
+        self.most = most
+        self.keepalive = keepalive
+        self.open = 0
+        self.refused = 0
+        self.slow = 0
+        self._awaited: dict[PeerProtocol, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def protocol(self) -> type["PeerProtocol"]:
+        """The protocol class for uvicorn: it makes one object of it for each connection."""
+        return type("PeerProtocol", (PeerProtocol,), {"peers": self})
+
+    def await_headers(self, connection: "PeerProtocol") -> None:
+        loop = asyncio.get_running_loop()
+        self._awaited.setdefault(connection, loop.time() + SLOWEST_HEADERS)
+        if self._timer is None:
+            self._timer = loop.call_later(LOOKED_AFTER, self._look)
+
+    def headers_came(self, connection: "PeerProtocol") -> None:
+        self._awaited.pop(connection, None)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        late = [connection for connection, deadline in self._awaited.items() if deadline <= now]
+        for connection in late:
+            del self._awaited[connection]
+            self.slow += 1
+            connection.transport.close()
+        self._timer = loop.call_later(LOOKED_AFTER, self._look) if self._awaited else None
+
+
+class PeerProtocol(HttpToolsProtocol):
+    """uvicorn's protocol for one connection, with limits."""
+
+    peers: Peers
+    header_bytes = 0
+    in_headers = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.peers.open += 1
+        if self.peers.open > self.peers.most:
+            self.peers.refused += 1
+            transport.abort()
+            return
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family != socket.AF_UNIX:
+            self.peers.keepalive.apply(connection)
+        self.peers.await_headers(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.peers.open -= 1
+        self.peers.headers_came(self)
+        if isinstance(exc, TimeoutError) and self.scope is not None:
+            self.scope["state"][SILENT] = True
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.in_headers:
+            return
+        self.header_bytes += len(data)
+        if self.header_bytes > LONGEST_HEADERS:
+            self.transport.close()
+        else:
+            self.peers.await_headers(self)
+
+    def on_message_begin(self) -> None:
+        self.in_headers = True
+        self.header_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self.in_headers = False
+        self.peers.headers_came(self)
+        super().on_headers_complete()

@@ -1,0 +1,136 @@
+"""The `/register` dialect: a replica's connection is its lease; clients ask for any that can do something."""
+
+import contextlib
+import time
+from typing import Any
+
+from system.leases import LeaseError, Terms
+from system.registry.bodies import ReplicaBody
+from system.registry.choices import CHOICES
+from system.registry.context import Context
+from system.registry.entries import TooMuch, replica_entry
+from system.registry.heartbeats import read_heartbeat
+from system.registry.http import Answer, Refused, Request, Routes, Statuses, answer
+from system.registry.matching import matches, parse
+from system.registry.peers import SILENT
+from system.registry.streams import ALIVE, Stream, event
+from system.registry.views import as_replica, as_replica_with_state, stamp
+
+STATUSES = Statuses(malformed=422, wrong_media=422)
+NO_MATCH = answer(404, {"detail": "no matching replica"})
+CHOICE = b"x-muster-choice"
+
+
+class Replicas:
+    """The handlers of the dialect."""
+
+    def __init__(self, context: Context, choice: str) -> None:
+        self._context = context
+        self._live = context.live
+        self._table = context.live.table
+        self._streams = context.streams
+        self._choice = choice
+
+    def add_to(self, routes: Routes) -> None:
+        routes.add("GET", "/route", self.route)
+        routes.add("GET", "/registry", self.list)
+        routes.add("GET", "/replicas", self.matching)
+        routes.add("POST", "/register", self.register)
+        routes.add("DELETE", "/register/{id}", self.unregister)
+        routes.add("POST", "/register/{id}/heartbeat", self.renew)
+        routes.add("POST", "/register/{id}/drain", self.drain)
+        routes.add("DELETE", "/register/{id}/drain", self.undrain)
+
+    async def route(self, request: Request) -> Answer:
+        self._live.now()
+        policy = request.header(CHOICE) or self._choice
+        if policy not in CHOICES:
+            raise Refused(
+                400, f"{CHOICE.decode()}: no policy is called {policy!r}; there are {', '.join(CHOICES)}"
+            )
+        try:
+            pool = self._table.index.pool(request.scope["query_string"])
+        except ValueError:
+            raise Refused(400, "more than 100 conditions") from None
+        member = pool.pick(policy, self._live.random)
+        return NO_MATCH if member is None else Answer(200, member.answer)
+
+    async def list(self, request: Request) -> Answer:
+        self._live.now()
+        return answer(200, {"replicas": [as_replica(entry) for entry in self._table.entries.values()]})
+
+    async def matching(self, request: Request) -> Answer:
+        now = self._live.now()
+        request.query()
+        query = parse(request.scope["query_string"])
+        found = [
+            as_replica_with_state(entry, self._table.leases.held(entry.id), now)
+            for entry in self._table.entries.values()
+            if not query or matches(entry.offers, query)
+        ]
+        return answer(200, {"replicas": found})
+
+    async def register(self, request: Request) -> None:
+        body = await request.model(ReplicaBody, STATUSES)
+        now = self._live.now()
+        try:
+            entry = replica_entry(body, stamp(time.time()), request.caller, request.here)
+        except TooMuch as error:
+            raise Refused(422, f"capabilities: {error}") from None
+        terms = None if body.ttl is None else Terms.ttl(body.ttl)
+        lease = self._context.admit(entry, terms, request.caller, now)
+        facts: dict[str, Any] = {} if body.ttl is None else {"lease_id": lease.id, "ttl": body.ttl}
+        if entry.warnings:
+            facts["warnings"] = entry.warnings
+        first = event({"status": "registered", "replica_id": entry.id, **facts}) + ALIVE
+        await self._hold(request, entry.id, lease.id, first)
+
+    async def _hold(self, request: Request, entry_id: str, lease_id: str, first: bytes) -> None:
+        """The lease lasts as long as the connection, whose end does not touch a newer lease."""
+        stream = Stream(request.send)
+        self._streams.add(lease_id, stream)
+        try:
+            await request.send({"type": "http.response.start", "status": 200, "headers": _headers(lease_id)})
+            await stream.say(first)
+            await stream.hold(request.receive)
+        finally:
+            self._streams.discard(lease_id)
+            silent = request.scope.get("state", {}).get(SILENT, False)
+            self._live.now()
+            with contextlib.suppress(LeaseError):
+                self._table.remove(entry_id, "lost" if silent else "disconnected", lease_id)
+
+    async def unregister(self, request: Request) -> Answer:
+        self._live.now()
+        lease_id = request.query().get("lease_id")
+        held = self._table.lease_id(request.id)
+        self._table.remove(request.id, "unregistered", lease_id)
+        if held is not None:
+            self._streams.tell(held, "unregistered", replica_id=request.id)
+        return answer(200, {"status": "unregistered", "replica_id": request.id})
+
+    async def renew(self, request: Request) -> Answer:
+        said = await read_heartbeat(request)
+        self._table.heartbeat(request.id, self._live.now(), said.lease_id, said.status)
+        self._live.armed()
+        return answer(200, {"status": "alive", "replica_id": request.id})
+
+    async def drain(self, request: Request) -> Answer:
+        return self._drained(request.id, draining=True)
+
+    async def undrain(self, request: Request) -> Answer:
+        return self._drained(request.id, draining=False)
+
+    def _drained(self, entry_id: str, *, draining: bool) -> Answer:
+        self._live.now()
+        entry = self._table.drain(entry_id, draining=draining)
+        return answer(200, {"status": entry.shown_status, "replica_id": entry_id})
+
+
+def _headers(lease_id: str) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-cache"),
+        (b"connection", b"keep-alive"),
+        (b"x-lease-id", lease_id.encode()),
+    ]
