@@ -96,9 +96,10 @@ class History:
         """Call `listener` with every further record, at once."""
         self._listeners.append(listener)
 
-    def append(self, event: Event) -> Record:
-        """Record an event now, on disk before anyone hears of it."""
-        record = Record(len(self.records), self.now(), self._clock.wall(), current_step.get(), event)
+    def append(self, event: Event, *, step: str | None = None) -> Record:
+        """Record an event now (for `step`, or the step at hand), on disk before anyone hears of it."""
+        whose = current_step.get() if step is None else step
+        record = Record(len(self.records), self.now(), self._clock.wall(), whose, event)
         if self._file is not None:
             self._write(record, self._file)
         self.records.append(record)

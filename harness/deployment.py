@@ -1,0 +1,172 @@
+"""A running topology: its hosts and services, and how faults find them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from harness.errors import EnvironmentFailure, HarnessBug, NotApplicable
+from harness.events import Note, ServiceReady
+from harness.evidence import Facts, ServiceFacts
+from harness.hosts.base import Starts, Target
+from harness.readiness import wait_ready
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from harness.hosts.base import Exit, Hosts, Service, Workspace
+    from harness.model import ServiceSpec, Topology
+
+
+def facts_of(specs: Iterable[ServiceSpec], stated_by: str) -> Facts:
+    """What resolved specs state, as checks see it."""
+    services = tuple(
+        ServiceFacts(
+            name=spec.name,
+            host=spec.host,
+            url=spec.url,
+            speaks=spec.speaks,
+            registers=spec.registers,
+            answers_as=spec.answers_as,
+        )
+        for spec in specs
+    )
+    return Facts(services=services, stated_by=stated_by)
+
+
+class Deployment:
+    """The services of a run; what `harness.faults.base.Scene` asks for.
+
+    Bring it up with `deployed`. A service that was stopped on purpose can be started again.
+    """
+
+    def __init__(
+        self, topology: Topology, specs: Sequence[ServiceSpec], hosts: Hosts, workspace: Workspace
+    ) -> None:
+        self.topology = topology
+        self.hosts = hosts
+        self.clock = workspace.clock
+        self.history = workspace.history
+        self.facts = facts_of(specs, topology.stated_by)
+        self._specs: Mapping[str, ServiceSpec] = {spec.name: spec for spec in specs}
+        self._services: dict[str, Service] = {}
+        self._opened: list[AbstractAsyncContextManager[Service]] = []
+
+    def spec(self, service: str) -> ServiceSpec:
+        """The resolved spec of a service."""
+        return self._specs[service]
+
+    def service(self, name: str) -> Service:
+        """The running service."""
+        return self._services[name]
+
+    def services(self) -> Sequence[Service]:
+        """All services that were started."""
+        return tuple(self._services.values())
+
+    def targets(self, name: str) -> Sequence[Target]:
+        """What a name stands for: a service, `service.child`, or all services of a host."""
+        if name in self._specs:
+            return (Target(service=name),)
+        service, _, child = name.partition(".")
+        if service in self._specs and child and child == self._specs[service].child:
+            return (Target(service=service, child=True),)
+        on_host = tuple(Target(service=spec.name) for spec in self._specs.values() if spec.host == name)
+        if not on_host:
+            msg = f"the loader let the unknown target '{name}' pass"
+            raise HarnessBug(msg)
+        return on_host
+
+    async def until_ready(self, target: Target) -> str:
+        """Wait until the target's readiness condition holds again; returns how that was seen."""
+        spec = self._specs[target.service]
+        begun = self.clock.monotonic()
+        by = await wait_ready(self._services[spec.name], spec, clock=self.clock)
+        self.history.append(
+            ServiceReady(
+                service=spec.name, host=spec.host, after=self.clock.monotonic() - begun, by=by, url=spec.url
+            )
+        )
+        return by
+
+    async def start(self, name: str) -> None:
+        """Start a service that was stopped, and wait until it is ready."""
+        await self._starts().start(name)
+        await self.until_ready(Target(service=name))
+
+    async def stop(self, name: str) -> Exit:
+        """Stop a service as an operator would."""
+        return await self._starts().stop(name)
+
+    def specs(self) -> Sequence[ServiceSpec]:
+        """All specs, resolved, in the topology's order."""
+        return tuple(self._specs.values())
+
+    def down(self) -> list[str]:
+        """The services that should run and do not."""
+        return [name for name, service in self._services.items() if not service.alive]
+
+    def _starts(self) -> Starts:
+        if not isinstance(self.hosts, Starts):
+            raise NotApplicable(
+                self.hosts.cannot.get("Starts", f"{self.hosts.kind} hosts cannot start services")
+            )
+        return self.hosts
+
+    async def bring_up(self) -> None:
+        """Start every service, those without `after` at once; the first that fails ends the others' waiting."""
+        ready = {name: asyncio.Event() for name in self._specs}
+        begun = self.clock.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for spec in self._specs.values():
+                group.create_task(self._bring_up(spec, ready), name=f"start {spec.name}")
+        took = self.clock.monotonic() - begun
+        self.history.append(Note(text=f"{len(self._specs)} services are ready after {took:.2f} s"))
+
+    async def _bring_up(self, spec: ServiceSpec, ready: Mapping[str, asyncio.Event]) -> None:
+        for other in spec.after:
+            await ready[other].wait()
+        context = self.hosts.service(spec)
+        self._services[spec.name] = await context.__aenter__()
+        self._opened.append(context)
+        await self.until_ready(Target(service=spec.name))
+        ready[spec.name].set()
+
+    async def take_down(self) -> None:
+        """Stop every service, all at once; what went wrong with any of them is raised when all are done."""
+        closing = [context.__aexit__(None, None, None) for context in self._opened]
+        self._opened.clear()
+        for result in await asyncio.gather(*closing, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
+
+@asynccontextmanager
+async def deployed(
+    topology: Topology, specs: Sequence[ServiceSpec], hosts: Hosts, workspace: Workspace
+) -> AsyncIterator[Deployment]:
+    """The running deployment; EnvironmentFailure when it could not come up, everything stopped again."""
+    deployment = Deployment(topology, specs, hosts, workspace)
+    try:
+        try:
+            await deployment.bring_up()
+        except* EnvironmentFailure as group:
+            raise _first(group) from group
+        yield deployment
+    finally:
+        await deployment.take_down()
+
+
+def _first(group: BaseExceptionGroup[EnvironmentFailure]) -> EnvironmentFailure:
+    texts = list(dict.fromkeys(str(error) for error in _leaves(group)))
+    return EnvironmentFailure("; ".join(texts))
+
+
+def _leaves(group: BaseExceptionGroup[EnvironmentFailure]) -> Iterable[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
