@@ -6,11 +6,13 @@ its own; a step that needs one which is missing is *not applicable* with the rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
+
+from harness.errors import NotApplicable
 
 if TYPE_CHECKING:
     from harness.artifacts import ScenarioDirectory
@@ -32,7 +34,7 @@ class Exit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """One operating-system process of a service; `born` tells a reused pid apart; `state` is /proc's letter."""
+    """One process of a service; `born` tells a reused pid apart; `state` is /proc's letter."""
 
     pid: int
     born: int
@@ -55,7 +57,10 @@ class Service(Protocol):
     """A service of a running deployment."""
 
     spec: ServiceSpec
+    address: str
     log: Path | None
+    log_from: int
+    """Where in the log, in bytes, the present start of the service begins."""
 
     @property
     def alive(self) -> bool:
@@ -87,12 +92,12 @@ class Hosts(Protocol):
     addresses: Mapping[str, str]
     """Host name -> address."""
 
+    @classmethod
+    def open(cls, topology: Topology, workspace: Workspace) -> AbstractAsyncContextManager[Self]:
+        """Entering leases addresses, leaving gives everything back and proves that nothing is left."""
+
     def service(self, spec: ServiceSpec) -> AbstractAsyncContextManager[Service]:
         """Start a service (its strings resolved); leaving stops it and everything it started."""
-
-
-OpenHosts = Callable[["Topology", Workspace], AbstractAsyncContextManager[Hosts]]
-"""What the table of hosts kinds holds: entering leases addresses, leaving gives everything back."""
 
 
 @runtime_checkable
@@ -113,8 +118,11 @@ class Starts(Protocol):
     async def start(self, service: str) -> None:
         """Start a service that is down; waits until it runs, not until it is ready."""
 
-    async def stop(self, service: str) -> Exit:
-        """Ask a service to end (SIGTERM), bounded by its `stop_within`, then force it."""
+    async def stop(self, service: str, within: float | None = None) -> Exit:
+        """Ask a service to end (SIGTERM), bounded by `within` or its `stop_within`, then force it (SIGKILL).
+
+        EnvironmentFailure when even that leaves something alive.
+        """
 
 
 @runtime_checkable
@@ -126,3 +134,28 @@ class ShapesNetwork(Protocol):
 
     async def mend(self, one: Sequence[str], other: Sequence[str]) -> None:
         """Undo `cut`."""
+
+
+def signals(hosts: Hosts) -> Signals:
+    """These hosts as ones whose processes can be signalled; NotApplicable where they cannot."""
+    if isinstance(hosts, Signals):
+        return hosts
+    raise _lacks(hosts, "Signals")
+
+
+def starts(hosts: Hosts) -> Starts:
+    """These hosts as ones whose services can be started and stopped; NotApplicable where they cannot."""
+    if isinstance(hosts, Starts):
+        return hosts
+    raise _lacks(hosts, "Starts")
+
+
+def shapes_network(hosts: Hosts) -> ShapesNetwork:
+    """These hosts as ones whose network can be cut; NotApplicable where it cannot."""
+    if isinstance(hosts, ShapesNetwork):
+        return hosts
+    raise _lacks(hosts, "ShapesNetwork")
+
+
+def _lacks(hosts: Hosts, ability: str) -> NotApplicable:
+    return NotApplicable(hosts.cannot.get(ability, f"{hosts.kind} hosts lack the ability {ability}"))
