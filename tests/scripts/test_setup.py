@@ -118,6 +118,7 @@ def test_two_at_once_install_once(checkout: Checkout, gate: Path) -> None:
             {"FAKE_PIP_FAILS": "NewConnectionError: Connection refused"},
             ["cannot reach its package index", "PIP_INDEX_URL"],
         ),
+        ({"FAKE_PIP_FAILS": "SSLError: CERTIFICATE_VERIFY_FAILED"}, ["does not trust", "PIP_CERT"]),
         ({"FAKE_PIP_FAILS": "satisfies hatchling (from versions: none)"}, ["cannot reach its package index"]),
         (
             {"FAKE_PIP_FAILS": "No matching distribution found for numpy==99\n"},
