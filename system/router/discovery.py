@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from system.errors import UsageError
+from system.router.doubt import LastWord
 from system.router.entries import Entry, EntryError, read_registry
 from system.router.fetch import FetchError, get
 from system.router.upstream import Pool
@@ -28,6 +29,7 @@ class Registry:
         *,
         interval: float,
         timeout: float,
+        grace: float,
         found: Callable[[str, list[Entry]], None],
         token: str = "",
         tls: ssl.SSLContext | None = None,
@@ -35,6 +37,7 @@ class Registry:
         self.url = url.rstrip("/")
         self.error: str | None = "not asked yet"
         self.answered_at: float | None = None
+        self._last_word = LastWord(grace)
         self._interval = interval
         self._timeout = timeout
         self._found = found
@@ -56,11 +59,12 @@ class Registry:
         except (FetchError, EntryError) as error:
             self._is_away(str(error))
             return
+        was_away = self.error is not None
         if self.error is not None:
             log.info("registry %s: %d services that speak the OpenAI API", self.url, len(entries))
         self.error = None
         self.answered_at = time.time()
-        self._found(self.url, entries)
+        self._found(self.url, self._last_word.take(entries, time.monotonic(), was_away=was_away))
 
     async def _services(self) -> list[Entry]:
         path = f"{self._prefix}/services?healthy=true"

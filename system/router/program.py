@@ -41,6 +41,9 @@ class RouterConfig(ComponentConfig):
     policy: Annotated[str, "how a backend is chosen: " + ", ".join(POLICIES)] = "round-robin"
     poll_interval: Annotated[Duration, "how often a registry is asked"] = 0.15
     registry_timeout: Annotated[Duration, "how long a registry may take to answer"] = 2.0
+    registry_grace: Annotated[
+        Duration, "how long services are kept that a registry, back after it was away, does not list yet"
+    ] = 10.0
     probe_interval: Annotated[Duration, "how often a backend is probed"] = 1.0
     probe_failures: Annotated[int, "probes without an answer after which a backend is a last resort"] = 2
     probe_timeout: Annotated[Duration, "how long a backend may take to answer a probe"] = 1.0
@@ -115,6 +118,7 @@ def _registry(url: str, config: RouterConfig, found: Callable[[str, list[Entry]]
         url,
         interval=config.poll_interval,
         timeout=config.registry_timeout,
+        grace=config.registry_grace,
         found=found,
         token=tokens[0] if tokens else "",
     )

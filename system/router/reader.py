@@ -82,11 +82,8 @@ class Reader:
 
     def _without_upgrade(self, rest: bytes) -> None:
         """A client may offer another protocol; going on with this one is an answer it must accept."""
-        request = self._request
-        if not request.upgrades:
-            raise Refused(MALFORMED.saying(why="CONNECT is for proxies of another kind"))
         self._parser = httptools.HttpRequestParser(self)
-        self.feed(request.without_upgrade() + rest)
+        self.feed(self._request.without_upgrade() + rest)
 
     # httptools' side
 

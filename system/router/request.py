@@ -55,6 +55,8 @@ class Request:
             self.http10 = self.closing = True
             if self.chunked:
                 return MALFORMED.saying(why="HTTP/1.0 knows no Transfer-Encoding")
+        elif method == b"CONNECT":
+            return MALFORMED.saying(why="CONNECT is for proxies of another kind")
         elif self.host is None:
             return MALFORMED.saying(why="no Host header")
         if self.nominated:

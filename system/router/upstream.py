@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
         "_begun",
         "_complete",
         "_head",
+        "_keeps",
         "_parser",
         "_paused",
         "_spilled",
@@ -75,7 +76,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self._parser: httptools.HttpResponseParser | None = None
         self._head = Head()
-        self._begun = self._complete = self._spilled = self._paused = False
+        self._begun = self._complete = self._spilled = self._paused = self._keeps = False
 
     def request(self, sink: Sink, head: bytes, body: bytes) -> None:
         """Send a request; the answer goes to the sink."""
@@ -182,8 +183,9 @@ class Connection(asyncio.Protocol):
             self.sink.body(data)
 
     def on_message_complete(self) -> None:
-        if self._begun:
+        if self._begun and self._parser is not None:
             self._complete = True
+            self._keeps = self._parser.should_keep_alive()  # it has forgotten when the next bytes come
 
     def _fail(self, failure: Failure, why: str) -> None:
         sink, self.sink = self.sink, None
@@ -196,14 +198,11 @@ class Connection(asyncio.Protocol):
         self.sink = None
         self.resume()
         unsent = self.transport.get_write_buffer_size()
-        if self._spilled or self._head.closing or unsent or not self._keeps_alive():
+        if self._spilled or self._head.closing or unsent or not self._keeps:
             self.close()
         else:
             self.pool.give_back(self)
         sink.done()
-
-    def _keeps_alive(self) -> bool:
-        return self._parser is not None and self._parser.should_keep_alive()
 
 
 class Pool:
