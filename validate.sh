@@ -22,9 +22,12 @@ With ADDRESS the servers that already run behind it are judged, and nothing is s
   --token-file FILE      a bearer token to send with every request
   --expect-services N    how many services that serve models there must be at least
   --max-requests N       the most requests one load may send to servers that already run (default 200)
-  --inventory FILE       names, models and logs of the servers, where they are not to be discovered
+  --inventory FILE       addresses, names, models and logs of the servers, where they are not to be discovered
+  --allow-faults         also disturb the servers, as far as the inventory grants it
   --hosts KIND           where simulated servers come from: process, docker, auto
-  --run-dir DIR          where the run is recorded (default artifacts/<time>)
+  -k TEXT                judge only the steps whose names hold TEXT
+  --keep                 leave the simulated servers running at the end
+  --run-dir DIR          where runs are recorded (default artifacts/)
   --report NAME[=PATH]   one more report: html, json, junit, markdown
 
 Exit code: 0 all passed, 1 something failed, 4 wrong usage, 5 nothing ran, 6 nothing failed but something is
@@ -41,11 +44,12 @@ address='' options=()
 while (($#)); do
     case $1 in
         -h | --help) usage; exit 0 ;;
-        --registry-port | --router-port | --scheme | --token-file | --expect-services | --max-requests | --inventory | --hosts | --run-dir | --report)
+        --registry-port | --router-port | --scheme | --token-file | --expect-services | --max-requests | --inventory | --hosts | --run-dir | --report | -k)
             (($# > 1)) || wrong "$1 needs a value"
             options+=("$1" "$2"); shift 2 ;;
         --registry-port=* | --router-port=* | --scheme=* | --token-file=* | --expect-services=* | --max-requests=* | --inventory=* | --hosts=* | --run-dir=* | --report=*)
             options+=("$1"); shift ;;
+        --allow-faults | --keep) options+=("$1"); shift ;;
         -*) wrong "there is no option '$1'" ;;
         '') wrong "ADDRESS is empty; leave it out to simulate two servers" ;;
         *)

@@ -1,5 +1,8 @@
 """validate.sh: what it makes of its arguments, and how it refuses."""
 
+import argparse
+import re
+
 import pytest
 
 from tests.scripts.checkout import Checkout, program
@@ -27,6 +30,7 @@ def validating(checkout: Checkout) -> Checkout:
             ["--attach", "10.0.0.5", "--registry-port", "1", "--scheme=https"],
         ),
         (["10.0.0.5", "--token-file", "my token"], ["--attach", "10.0.0.5", "--token-file", "my token"]),
+        (["--keep", "10.0.0.5", "-k", "registers"], ["--attach", "10.0.0.5", "--keep", "-k", "registers"]),
         (["--hosts", "process", "--run-dir", "/tmp/a b"], ["--hosts", "process", "--run-dir", "/tmp/a b"]),
     ],
 )
@@ -67,6 +71,19 @@ def test_wrong_usage_is_refused_before_anything_is_set_up(
     assert words in ended.stderr
     assert "./validate.sh --help" in ended.stderr
     assert checkout.asked == []
+
+
+def test_every_option_of_muster_run_is_offered(checkout: Checkout) -> None:
+    """What `muster run` can do, ./validate.sh can do; ADDRESS stands for --attach."""
+    from harness.cli.run import add
+
+    parsers = argparse.ArgumentParser().add_subparsers()
+    add(parsers)
+    options = set(re.findall(r"^  (-k|--[a-z-]+)", parsers.choices["run"].format_help(), re.MULTILINE))
+    offered = set(
+        re.findall(r"^  (-k|--[a-z-]+)", checkout.run("validate.sh", "--help").stdout, re.MULTILINE)
+    )
+    assert offered == options - {"--attach"}
 
 
 def test_help_shows_examples_at_once(checkout: Checkout) -> None:
