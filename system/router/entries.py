@@ -48,7 +48,7 @@ def read_entry(service: Any, *, default_name: str = "") -> Entry:
         msg = "a service has no name"
         raise EntryError(msg)
     scheme, host, port = _address(name, service)
-    metadata = service.get("metadata") or {}
+    metadata = {} if service.get("metadata") is None else service["metadata"]
     if not isinstance(metadata, Mapping):
         msg = f"service '{name}': metadata must be an object"
         raise EntryError(msg)
