@@ -18,7 +18,7 @@ from reports.base import Publishes, Report, write_report
 if TYPE_CHECKING:
     from reports.model import RunReport
 
-__all__ = ["DEFAULT", "REPORTS", "load_report", "write_reports"]
+__all__ = ["DEFAULT", "REPORTS", "load_report", "verdict_line", "write_reports"]
 
 REPORTS: Kinds[Report] = Kinds(
     "report",
@@ -58,3 +58,8 @@ def write_reports(run_dir: Path, wanted: Sequence[str] = DEFAULT) -> dict[str, P
         if isinstance(report, Publishes):
             report.publish(written[name])
     return written
+
+
+def verdict_line(run_dir: Path) -> str:
+    """The verdict of a stored run in one sentence."""
+    return load_report(run_dir).headline.sentence

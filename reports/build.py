@@ -58,7 +58,7 @@ def _scenario(run: ScenarioRun, directory: Path, logs: Sequence[LogReport]) -> S
     cut_short = _cut_short(run)
     status = status_of(run, every_step(steps), cut_short)
     timeline, left_out = timeline_of(records, story)
-    why = str((run.result or {}).get("message", ""))
+    why = str((run.result or {}).get("too_few", ""))
     return ScenarioReport(
         id=manifest.id,
         name=manifest.scenario,

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 from harness.verdict import Status
 from reports.model import NOT_RUN, Headline
 from reports.moments import clock, counted, lasted
+from reports.steps import blamed
 
 if TYPE_CHECKING:
     from reports.model import ScenarioReport, StepReport
+
+INTERRUPTED = "interrupted"
+"""What a result says when a person ended the run."""
 
 _OWNERS = {
     "product": "the system under test",
@@ -92,7 +96,7 @@ def _unfinished(
         what=never,
         where=name,
         when=seconds,
-        owner="infrastructure",
+        owner="" if cut_short == INTERRUPTED else blamed(cut_short),
         anchor=missing[0].anchor if missing else "",
     )
 

@@ -31,7 +31,9 @@ Path = tuple[str, ...]
 LINES = 14
 """At most so many lines of evidence stand below a step."""
 
-_BUG = re.compile(r"Traceback \(most recent|please report|HarnessBug")
+_BUG = re.compile(r"Traceback \(most recent|please report it|muster failed")
+_TOLD = re.compile(r"\d\d+:\d\d\.\d{3} |\.\.\. \d+ more")
+"""Details that tell records, which the evidence tells as well."""
 
 
 def slug(text: str) -> str:
@@ -106,7 +108,7 @@ class Steps:
             limit=event.limit,
             owner=owner_of(event),
             again=event.again,
-            details=event.details,
+            details=tuple(text for text in event.details if not _TOLD.match(text)),
             evidence=evidence,
             look_at=self._look_at(record, event, evidence) if event.status in {"fail", "unknown"} else (),
             distribution=distribution_of(event.numbers),
@@ -171,7 +173,12 @@ def owner_of(event: StepJudged) -> str:
         return "product"
     if event.status != Status.UNKNOWN:
         return ""
-    return "harness" if _BUG.search("\n".join((event.message, *event.details))) else "infrastructure"
+    return blamed("\n".join((event.message, *event.details)))
+
+
+def blamed(text: str) -> str:
+    """Whose move it is when nothing could be judged: muster's, if the text tells of a bug, else the machine's."""
+    return "harness" if _BUG.search(text) else "infrastructure"
 
 
 def first_bad(run: ScenarioRun) -> tuple[Record, float] | None:
