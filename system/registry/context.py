@@ -9,6 +9,7 @@ from system.leases import Lease, Terms
 from system.registry.entries import Entry
 from system.registry.http import Refused
 from system.registry.live import Live
+from system.registry.peers import Peers
 from system.registry.streams import Streams
 from system.registry.table import Change, Reason
 
@@ -26,8 +27,9 @@ class Limits:
 class Context:
     """One registry."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: Limits, peers: Peers, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
+        self.peers = peers
         self.live = Live(self._changed, clock)
         self.streams = Streams()
         self.draining = False
@@ -54,6 +56,7 @@ class Context:
     def close(self) -> None:
         self.live.close()
         self.streams.close()
+        self.peers.close()
 
     def _count(self, entry_id: str, caller: str | None) -> None:
         """The entry now counts for this caller, or for nobody any more."""

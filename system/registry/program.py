@@ -39,9 +39,9 @@ class RegistryConfig(ComponentConfig):
 @asynccontextmanager
 async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
     """Entered when it listens, left when it has drained."""
-    context = Context(Limits(body=config.max_body, entries_per_caller=config.max_entries))
-    prober = Prober(context.live, config.health_timeout)
     peers = Peers(config.max_connections, Keepalive.within(config.dead_after))
+    context = Context(Limits(body=config.max_body, entries_per_caller=config.max_entries), peers)
+    prober = Prober(context.live, config.health_timeout)
     app = registry_app(context, prober, config.choice)
     server = http_server(app, config, protocol=peers.protocol())
     try:
@@ -52,7 +52,6 @@ async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
                 context.draining = True
                 await context.streams.end("draining")
     finally:
-        peers.close()
         context.close()
 
 

@@ -49,6 +49,7 @@ class Status:
     def _metrics(self) -> list[Metric]:
         statuses = counted(entry.shown_status for entry in self._table.entries.values())
         changes = self._context.changes
+        peers = self._context.peers
         uptime = self._live.now() - self._live.started
         return [
             single("registry_entries", "gauge", "Entries in the table.", len(self._table.entries)),
@@ -65,6 +66,10 @@ class Status:
                 "Changes of the table by reason.",
                 {(("reason", reason),): number for reason, number in changes.items()},
             ),
+            single("registry_connected_replicas", "gauge", "Open registrations.", len(self._context.streams)),
+            single("registry_connections", "gauge", "Open connections.", peers.open),
+            single("registry_refused_connections_total", "counter", "Over --max-connections.", peers.refused),
+            single("registry_slow_connections_total", "counter", "Closed unfinished.", peers.slow),
             single("registry_revision", "counter", "The table's revision.", self._table.revision),
             single("registry_uptime_seconds", "gauge", "Time since start.", uptime),
         ]

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from system.registry.context import Context, Limits
+from system.registry.peers import Keepalive, Peers
 from system.registry.probes import Prober
 from system.registry.program import registry_app
 
@@ -24,7 +25,9 @@ class Registry:
 
     def __init__(self, caller: str = "10.0.0.9", limits: Limits | None = None) -> None:
         self.time = 1000.0
-        self.context = Context(limits or Limits(body=100_000, entries_per_caller=50), clock=lambda: self.time)
+        peers = Peers(100, Keepalive.within(5))
+        limits = limits or Limits(body=100_000, entries_per_caller=50)
+        self.context = Context(limits, peers, clock=lambda: self.time)
         self.app = registry_app(self.context, Prober(self.context.live, 1.0), "random")
         self._loop = asyncio.new_event_loop()
         transport = httpx.ASGITransport(self.app, client=(caller, 1234))
