@@ -24,6 +24,10 @@ case "$*" in
         if [ "$FAKE_PIP_FAILS" ]; then echo "$FAKE_PIP_FAILS"; exit 1; fi
         [ -z "$FAKE_GATE" ] || read -r _ <"$FAKE_GATE" || true
         exit 0 ;;
+    "-m "*)
+        echo "$*" >>"$FAKE_LOG"
+        case "$*" in *"${FAKE_FAILS:-nothing fails}"*) exit 3 ;; esac
+        exit ;;
 esac
 exec "$REAL_PYTHON" "$@"
 """
