@@ -27,7 +27,10 @@ TABLES = (
 )
 
 # Files that decide, by name; architecture.md calls them pure, .importlinter makes them so.
-DECIDES = re.compile(r"leases|matching|breaker|scores?|assignment|statistics|policies|verdict")
+DECIDES = re.compile(
+    r"harness\.(statistics|verdict|quantities|evidence|model|checks)"
+    r"|system\.(.+\.)?(leases|matching|breaker|scores?|assignment|statistics|policies|choices)"
+)
 
 
 def python_files(*folders: str) -> list[Path]:
@@ -132,11 +135,23 @@ def module_of(path: Path) -> str:
     return ".".join(path.with_suffix("").relative_to(ROOT).parts).removesuffix(".__init__")
 
 
-def contract_of_decisions() -> list[str]:
-    """The modules that .importlinter keeps from doing I/O."""
+def contract(name: str, key: str) -> list[str]:
+    """The modules that a contract of .importlinter names."""
     config = configparser.ConfigParser()
     config.read(ROOT / ".importlinter", encoding="utf-8")
-    return config["importlinter:contract:decisions"]["source_modules"].split()
+    return re.findall(r"[\w.]+", config[f"importlinter:contract:{name}"][key])
+
+
+def contract_of_decisions() -> list[str]:
+    """The modules that .importlinter keeps from doing I/O."""
+    return contract("decisions", "source_modules")
+
+
+def test_every_module_of_the_harness_stands_on_a_floor() -> None:
+    """A module that the layers do not name could import anything."""
+    modules = {module_of(path) for path in python_files("harness")}
+    placed = {module for module in modules if module.count(".") == 1}
+    assert placed - set(contract("floors", "layers")) == set()
 
 
 def test_what_decides_is_kept_from_doing_io() -> None:
@@ -145,7 +160,7 @@ def test_what_decides_is_kept_from_doing_io() -> None:
     deciding = {
         module_of(path)
         for path in python_files("harness", "system", "reports")
-        if DECIDES.fullmatch(path.stem if path.stem != "__init__" else path.parent.name)
+        if DECIDES.fullmatch(module_of(path))
     }
     assert {module for module in deciding if not f"{module}.".startswith(sources)} == set()
 
