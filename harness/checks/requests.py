@@ -1,0 +1,57 @@
+"""What the checks on a load share: which requests count, who answered them, how one of them reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from harness.checks.words import clock_time, sentences
+
+if TYPE_CHECKING:
+    from harness.events import RequestDone
+    from harness.evidence import Facts, ServiceFacts
+
+NOTHING_SENT = "no request was sent"
+
+WHO_SERVES = (
+    "no answer says who served it: give the service kind (or the inventory) "
+    "'served_by: {header: NAME}' or 'served_by: {content: PATTERN}'"
+)
+
+
+def is_ok(done: RequestDone) -> bool:
+    """Whether a request was answered whole."""
+    return done.outcome == "ok" and (done.complete or not done.stream)
+
+
+def was_cut_off(done: RequestDone) -> bool:
+    """Whether the end of its load kept a request from an outcome: nobody knows what it would have been."""
+    return done.outcome == "unknown" and "load ended" in done.error
+
+
+def claimants(done: RequestDone, facts: Facts) -> dict[str, ServiceFacts]:
+    """The names an answer carries that belong to a service: who said it served -> that service."""
+    names = dict.fromkeys(filter(None, (*done.claims.values(), done.served_by)))
+    return {name: owner for name in names if (owner := facts.owner(name)) is not None}
+
+
+def offered(name: str, owner: ServiceFacts) -> frozenset[str]:
+    """The models that may be served under a name: those registered under it, else all of its service."""
+    registers: Mapping[str, tuple[str, ...]] = owner.registers
+    if registers.get(name):
+        return frozenset(registers[name])
+    return frozenset(model for models in registers.values() for model in models)
+
+
+def told(done: RequestDone) -> str:
+    """One request in words: its id, when it ended, how, and by whom."""
+    how = done.error or (f"{done.status}" if done.status is not None else done.outcome)
+    if done.outcome == "ok" and not is_ok(done):
+        how = f"the stream broke off after {done.chunks} chunks"
+    who = f", from {done.served_by}" if done.served_by else ""
+    return f"{done.id} at {clock_time(done.ended)}: {how}{who}"
+
+
+def told_all(requests: Iterable[RequestDone], most: int = 3) -> str:
+    """The first few requests in words, and how many more."""
+    return sentences([told(done) for done in requests], most)
