@@ -1,19 +1,23 @@
 """What the handlers share: the table in time, who registered how much, and what the operator has set."""
 
-import logging
+import asyncio
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import orjson
+
 from system.leases import Lease, Terms
 from system.registry.entries import Entry
 from system.registry.http import Refused
+from system.registry.journal import Journal
 from system.registry.live import Live
+from system.registry.log import log_change, log_registration
 from system.registry.peers import Peers
 from system.registry.streams import Streams
 from system.registry.table import Change, Reason
-
-log = logging.getLogger("registry")
+from system.registry.views import as_service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,9 @@ class Context:
         self.peers = peers
         self.live = Live(self._changed, clock)
         self.streams = Streams()
+        self.journal = Journal(secrets.token_hex(4))
+        self.watchers: set[asyncio.Event] = set()
+        self.cut_off = 0
         self.draining = False
         self.changes: dict[Reason, int] = {}
         self._callers: dict[str, str] = {}
@@ -50,8 +57,18 @@ class Context:
         if before is not None:
             self.streams.tell(before, "replaced", replica_id=entry.id)
         self.live.armed()
-        _log_registration(entry)
+        log_registration(entry)
         return lease
+
+    async def drain(self) -> None:
+        """Tell everybody who is connected to go elsewhere."""
+        self.draining = True
+        self._wake_watchers()
+        await self.streams.end("draining")
+
+    def _wake_watchers(self) -> None:
+        for watcher in self.watchers:
+            watcher.set()
 
     def close(self) -> None:
         self.live.close()
@@ -74,31 +91,16 @@ class Context:
             self._count(change.id, None)
         if change.reason == "expired":
             self.streams.tell(change.lease_id, "expired", last=True, replica_id=change.id)
+        self._note(change)
         self.changes[change.reason] = self.changes.get(change.reason, 0) + 1
-        line = _LINES.get(change.reason)
-        if line is not None:
-            log.info(line, change.id)
+        log_change(change)
 
-
-# Registrations are logged as they come in, also those that change nothing.
-_LINES: dict[Reason, str] = {
-    "updated": "Updated service: %s",
-    "overdue": "No heartbeat, routed to no more: %s",
-    "recovered": "Heartbeat again: %s",
-    "draining": "Draining service: %s",
-    "drained": "No longer draining service: %s",
-    "unregistered": "Unregistered service: %s",
-    "disconnected": "[API Server] Connection lost, unregistered: %s",
-    "lost": "[API Server] Connection lost, peer vanished, unregistered: %s",
-    "expired": "Removed stale service: %s",
-}
-
-
-def _log_registration(entry: Entry) -> None:
-    if entry.kind == "service":
-        log.info("Registered service: %s at %s", entry.id, entry.url)
-    else:
-        log.info("[API Server] Registered: %s -> %s", entry.id, entry.endpoint)
-        log.info("[API Server]   Capabilities: %s", list(entry.capabilities))
-    for warning in entry.warnings:
-        log.warning("%s: %s", entry.id, warning)
+    def _note(self, change: Change) -> None:
+        """Into the journal, and to whoever watches it."""
+        facts = {"revision": self.journal.revision + 1, "name": change.id, "reason": change.reason}
+        if change.entry is not None:
+            lease = self.live.table.leases.held(change.id)
+            facts["service"] = as_service(change.entry, lease, self.live.clock(), time.time())
+        data = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
+        self.journal.append("delete" if change.entry is None else "put", data)
+        self._wake_watchers()

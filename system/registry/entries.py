@@ -35,8 +35,6 @@ class Entry:
     url: str
     status: str
     timestamp: str
-    metadata: Mapping[str, Any]
-    capabilities: tuple[Mapping[str, Any], ...]
     offers: tuple[Capability, ...]
     capabilities_json: bytes
     metadata_json: bytes
@@ -110,7 +108,8 @@ def _replaced(entry: Entry, metadata: dict[str, Any]) -> tuple[dict[str, Any], l
     """New metadata and what can be done by it: a replica's capabilities are its own, a service's follow."""
     if entry.kind == "service":
         return metadata, _capabilities_of(metadata)
-    return {**metadata, "capabilities": list(entry.capabilities)}, list(entry.capabilities)
+    capabilities = orjson.loads(entry.capabilities_json)
+    return {**metadata, "capabilities": capabilities}, capabilities
 
 
 def _content(
@@ -129,8 +128,6 @@ def _content(
         msg = f"it cannot be kept: {error}"
         raise TooMuch(msg) from None
     return {
-        "metadata": metadata,
-        "capabilities": tuple(capabilities),
         "offers": offers,
         "capabilities_json": capabilities_json,
         "metadata_json": metadata_json,

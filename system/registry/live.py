@@ -17,13 +17,13 @@ class Live:
         self.table = Table(lambda: secrets.token_hex(8), on_change)
         self.random = random.Random().random
         self.started = clock()
-        self._clock = clock
+        self.clock = clock
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = float("inf")
 
     def now(self) -> float:
         """The time, after everything that is due by then has taken effect."""
-        now = self._clock()
+        now = self.clock()
         if now >= self._armed_for:
             self._sweep(now)
         return now
@@ -35,7 +35,7 @@ class Live:
             return
         self._disarm()
         self._armed_for = due
-        self._timer = asyncio.get_running_loop().call_later(max(due - self._clock(), 0), self._fire)
+        self._timer = asyncio.get_running_loop().call_later(max(due - self.clock(), 0), self._fire)
 
     def close(self) -> None:
         self._disarm()
@@ -46,7 +46,7 @@ class Live:
         self._timer, self._armed_for = None, float("inf")
 
     def _fire(self) -> None:
-        self._sweep(self._clock())
+        self._sweep(self.clock())
 
     def _sweep(self, now: float) -> None:
         late = now - self._armed_for

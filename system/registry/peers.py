@@ -14,6 +14,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 SILENT = "silent"
 """The key of a request's state under which its connection says that its peer vanished without a word."""
+ABORT = "abort"
+"""The key under which a request finds what ends its connection without waiting for the peer."""
 LONGEST_HEADERS = 64 * 1024
 SLOWEST_HEADERS = 10.0  # seconds from the first byte, or from the connection, to the end of the headers
 LOOKED_AFTER = 1.0  # seconds between looks at connections that are not done with their headers
@@ -129,6 +131,7 @@ class PeerProtocol(HttpToolsProtocol):
         self.in_headers = True
         self.header_bytes = 0
         super().on_message_begin()
+        self.scope["state"][ABORT] = self.transport.abort
 
     def on_headers_complete(self) -> None:
         self.in_headers = False

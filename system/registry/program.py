@@ -18,6 +18,7 @@ from system.registry.probes import Prober
 from system.registry.replicas import Replicas
 from system.registry.services import Services
 from system.registry.status import Status
+from system.registry.watch import Watch
 
 Policy = Literal["random", "round-robin", "least-recent", "weighted"]
 
@@ -49,8 +50,7 @@ async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
             try:
                 yield serving
             finally:
-                context.draining = True
-                await context.streams.end("draining")
+                await context.drain()
     finally:
         context.close()
 
@@ -58,7 +58,7 @@ async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
 def registry_app(context: Context, prober: Prober, choice: str) -> RegistryApp:
     """The app over one registry."""
     routes = Routes()
-    for handlers in (Services(context, prober), Replicas(context, choice), Status(context)):
+    for handlers in (Services(context, prober), Replicas(context, choice), Watch(context), Status(context)):
         handlers.add_to(routes)
     return RegistryApp(context, routes)
 

@@ -68,8 +68,10 @@ class Status:
             ),
             single("registry_connected_replicas", "gauge", "Open registrations.", len(self._context.streams)),
             single("registry_connections", "gauge", "Open connections.", peers.open),
+            single("registry_watchers", "gauge", "Open watches.", len(self._context.watchers)),
+            single("registry_watchers_cut_off_total", "counter", "Too slow.", self._context.cut_off),
             single("registry_refused_connections_total", "counter", "Over --max-connections.", peers.refused),
             single("registry_slow_connections_total", "counter", "Closed unfinished.", peers.slow),
-            single("registry_revision", "counter", "The table's revision.", self._table.revision),
+            single("registry_revision", "counter", "The table's revision.", self._context.journal.revision),
             single("registry_uptime_seconds", "gauge", "Time since start.", uptime),
         ]

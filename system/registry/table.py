@@ -1,4 +1,4 @@
-"""The table: entries, their leases, the index over them, and every change with its revision. Decides only."""
+"""The table: entries, their leases, the index over them, and word of every change. Decides only."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,7 +30,6 @@ Reason = Literal[
 class Change:
     """Something that others may want to know. `entry` is None once it is gone."""
 
-    revision: int
     id: str
     reason: Reason
     lease_id: str
@@ -45,7 +44,6 @@ class Table:
         self.entries: dict[str, Entry] = {}
         self.leases = Leases(new_id)
         self.index = Index()
-        self.revision = 0
         self._on_change = on_change
 
     def register(self, entry: Entry, terms: Terms | None, now: float) -> Lease:
@@ -129,8 +127,7 @@ class Table:
             self.index.drop(entry.id)
 
     def _tell(self, reason: Reason, lease: Lease, entry: Entry | None, was: Entry | None) -> None:
-        self.revision += 1
-        self._on_change(Change(self.revision, lease.key, reason, lease.id, entry, was))
+        self._on_change(Change(lease.key, reason, lease.id, entry, was))
 
 
 def _member(entry: Entry) -> Member:
