@@ -128,7 +128,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser(prog: str, about: str, settings: list[Setting]) -> _Parser:
     parser = _Parser(prog=prog, description=about, allow_abbrev=False)
     for setting in settings:
-        default = "" if setting.default in (MISSING, None, (), "") else f" (default {setting.default})"
+        default = "" if setting.default in (MISSING, None, (), "", {}) else f" (default {setting.default})"
         options: dict[str, Any] = {
             "help": (setting.help + default).replace("%", "%%"),
             "default": argparse.SUPPRESS,

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,30 +18,40 @@ from pathlib import Path
 
 LEASH = """
 exec 3<&0
-{ trap '' HUP INT TERM; read -r group && { read -r _; kill -KILL -- "-$group"; }; } <&3 3<&- &
+{ trap '' HUP INT TERM; read -r group && { read -r _; kill -KILL "-$group"; }; } <&3 3<&- &
 """
 LAUNCH = 'echo $$ >&0 && exec "$@" </dev/null'
 LONGEST_LINE = 64 * 1024
 PUMPS_END_WITHIN = 1.0
 
-Write = Callable[[str, bytes], None]  # stream's name, lines
+Write = Callable[[str, bytes], object]  # stream's name, lines
 
 
 class Child:
     """A running backend."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
+        self._gone = asyncio.Event()
+        self._descriptor = os.pidfd_open(process.pid)
+        asyncio.get_running_loop().add_reader(self._descriptor, self._reap)
         self.pid = process.pid
+
+    def _reap(self) -> None:
+        self._process.wait()
+        self._gone.set()
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        os.close(self._descriptor)
 
     async def ended(self) -> str:
         """How it ended, in words, once it has."""
-        code = await self._process.wait()
+        await self._gone.wait()
+        code = self._process.returncode
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None
+        return not self._gone.is_set()
 
     def signal(self, number: signal.Signals) -> None:
         """Signal the whole group."""
@@ -54,9 +65,9 @@ class Child:
             self.signal(signal.SIGCONT)  # a stopped process would not hear the request
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(within):
-                    await self._process.wait()
+                    await self._gone.wait()
         self.signal(signal.SIGKILL)
-        await self._process.wait()
+        await self._gone.wait()
 
 
 @asynccontextmanager
@@ -64,23 +75,11 @@ async def child_process(
     argv: Sequence[str], *, cwd: Path | None, env: Mapping[str, str], stop_within: float, write: Write
 ) -> AsyncIterator[Child]:
     """A process group that runs `argv`; its output's lines go to `write`, from threads."""
-    held = await _leash()
+    held = _leash()
     pumps: list[threading.Thread] = []
     try:
-        outputs = [os.pipe(), os.pipe()]
-        process = await asyncio.create_subprocess_exec(
-            "/bin/sh",
-            *("-c", LAUNCH, "muster-launch", *argv),
-            stdin=held,
-            stdout=outputs[0][1],
-            stderr=outputs[1][1],
-            cwd=cwd,
-            env=dict(env),
-            start_new_session=True,
-        )
-        for (reading, writing), name in zip(outputs, ("stdout", "stderr"), strict=True):
-            os.close(writing)
-            pumps.append(_pump(reading, name, write))
+        process, outputs = _launch(argv, held, cwd, env)
+        pumps += [_pump(reading, name, write) for name, reading in outputs.items()]
         child = Child(process)
         try:
             yield child
@@ -91,19 +90,48 @@ async def child_process(
         await asyncio.to_thread(_join, pumps)
 
 
-async def _leash() -> int:
+def _launch(
+    argv: Sequence[str], held: int, cwd: Path | None, env: Mapping[str, str]
+) -> "tuple[subprocess.Popen[bytes], dict[str, int]]":
+    """Start the group; returns its leader and the ends of its output to read from.
+
+    Not with the event loop's own call: uvloop leaves copies of the three streams open in the child, and with a
+    copy of the leash's pipe in the group the leash would never see its end.
+    """
+    pipes = {"stdout": os.pipe(), "stderr": os.pipe()}
+    try:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", LAUNCH, "muster-launch", *argv],
+            stdin=held,
+            stdout=pipes["stdout"][1],
+            stderr=pipes["stderr"][1],
+            cwd=cwd,
+            env=dict(env),
+            start_new_session=True,
+        )
+    except BaseException:
+        for reading, _ in pipes.values():
+            os.close(reading)
+        raise
+    finally:
+        for _, writing in pipes.values():
+            os.close(writing)
+    return process, {name: reading for name, (reading, _) in pipes.items()}
+
+
+def _leash() -> int:
     """Start a leash; returns the end of its pipe that must stay open as long as the group may live."""
     reading, writing = os.pipe()
     try:
-        leash = await asyncio.create_subprocess_exec(
-            *("/bin/sh", "-c", LEASH, "muster-leash"),
+        subprocess.run(
+            ["/bin/sh", "-c", LEASH, "muster-leash"],
             stdin=reading,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             cwd="/",
             start_new_session=True,
+            check=True,
         )
-        await leash.wait()
     except BaseException:
         os.close(writing)
         raise
