@@ -1,4 +1,4 @@
-"""What a fault is: a disturbance with a start, a proof that it took effect, an end, and a proof that it is gone."""
+"""What a fault is: a disturbance with a start, a proof of its effect, an end, and a proof that it is gone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ class Fault(Protocol):
     """Frozen options, the first being the target; entering does and proves, leaving heals and proves.
 
     Entering raises NoReceipt when the effect cannot be seen and NotApplicable when the hosts lack an ability;
-    leaving raises NoReceipt when the healing cannot be seen. `needs` names that ability (a protocol of hosts.base).
+    leaving raises NoReceipt when the healing cannot be seen. `needs` names that ability (a protocol of
+    hosts.base).
     """
 
     @property

@@ -25,13 +25,13 @@ def test_services_are_where_they_are_stated_to_be(tmp_path: Path) -> None:
             HostSpec(name="server2", place=HERE),
         )
         workspace = workspace_in(tmp_path)
-        async with AttachedHosts.open(Topology(hosts=hosts), workspace) as attached:
-            async with (
-                attached.service(service_spec("router", url="http://router.example:8000")) as one,
-                attached.service(service_spec("c", "server2", url="http://10.0.0.6:8100")) as two,
-            ):
-                ups.extend(record.event for record in workspace.history.records)
-                return [one.address, two.address]
+        async with (
+            AttachedHosts.open(Topology(hosts=hosts), workspace) as attached,
+            attached.service(service_spec("router", url="http://router.example:8000")) as one,
+            attached.service(service_spec("c", "server2", url="http://10.0.0.6:8100")) as two,
+        ):
+            ups.extend(record.event for record in workspace.history.records)
+            return [one.address, two.address]
 
     ups: list[object] = []
     assert asyncio.run(main()) == ["10.0.0.5", "10.0.0.6"]
@@ -42,11 +42,13 @@ def test_they_are_alive_and_never_seen_to_end(tmp_path: Path) -> None:
     """Nobody waits in vain for the harness to notice an end it cannot see: it is simply never announced."""
 
     async def main() -> bool:
-        async with AttachedHosts.open(Topology(hosts=()), workspace_in(tmp_path)) as attached:
-            async with attached.service(service_spec("router")) as service:
-                with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(service.exited(), 0.01)
-                return service.alive
+        async with (
+            AttachedHosts.open(Topology(hosts=()), workspace_in(tmp_path)) as attached,
+            attached.service(service_spec("router")) as service,
+        ):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(service.exited(), 0.01)
+            return service.alive
 
     assert asyncio.run(main())
 
