@@ -43,7 +43,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Lets time pass while observers and loads go on. To wait for something, expect it `within` a time instead.
+    """Lets time pass while observers and loads go on. To wait for something, expect it `within` a time.
 
     ```yaml
     wait: 2s

@@ -1,0 +1,63 @@
+"""What can be seen before the start: expectations that cannot be decided as they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.checks.base import Lints, WantsSample
+from harness.evidence import Facts
+from harness.kind_options import options_of
+from harness.model import Expect, Scenario, Step
+from harness.references import Scope, resolve
+from harness.yaml_places import Node, Problems
+
+
+def walk(steps: Sequence[Step]) -> Iterator[Step]:
+    """Steps and everything nested in them."""
+    for step in steps:
+        yield step
+        yield from walk(step.steps)
+
+
+def lint(scenario: Scenario, facts: Facts, node: Node, cap: int | None, problems: Problems) -> None:
+    """Note what cannot be decided; `cap` bounds the requests of a load that says `auto`."""
+    scope = Scope.of((), {host.name: host.address or host.name for host in scenario.topology.hosts})
+    every = [*walk(scenario.steps), *scenario.checks]
+    for step in every:
+        load = step.action if step.does == "load" else None
+        for expect in step.expects:
+            check = resolve(expect.check, scope)
+            for sentence in _mistakes(check, facts, load):
+                problems.add(expect.place, sentence)
+            _check_time(step, expect, problems)
+    if scenario.at_least is not None and scenario.at_least > len(every):
+        message = f"at_least: {scenario.at_least} steps cannot be judged, the scenario has {len(every)}"
+        problems.add(node.value["at_least"], message)
+
+
+def _check_time(step: Step, expect: Expect, problems: Problems) -> None:
+    asked = expect.within if expect.within is not None else expect.hold
+    if asked is not None and asked > step.limit:
+        word = "within" if expect.within is not None else "for"
+        message = f"{word}: {asked:g} s are more than the step's limit of {step.limit:g} s; raise the step's 'limit'"
+        problems.add(expect.place, message)
+
+
+def _mistakes(check: Any, facts: Facts, load: Any) -> list[str]:
+    if isinstance(check, Lints):
+        found = list(check.lint(facts, load_options(load)))
+        if found:
+            return found
+    requests = getattr(load, "requests", None)
+    if not isinstance(check, WantsSample) or not isinstance(requests, int):
+        return []
+    needed = check.sample(facts, str(getattr(load, "model", "")))
+    if requests >= needed:
+        return []
+    return [f"{requests} requests are too few for what is asked: {needed} are needed. Write 'requests: auto'"]
+
+
+def load_options(load: Any) -> Mapping[str, object]:
+    """A load's options by key."""
+    return {} if load is None else {o.key: getattr(load, o.field) for o in options_of(type(load))}

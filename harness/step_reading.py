@@ -1,0 +1,390 @@
+"""Steps of a scenario: YAML -> Step, with every mistake noted where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from harness.actions import ACTIONS, Wait
+from harness.checks import CHECKS
+from harness.errors import Place, did_you_mean
+from harness.faults import FAULTS
+from harness.kind_options import Reader, options_of
+from harness.kinds import Kinds
+from harness.load import LOADS
+from harness.model import Expect, Step
+from harness.quantities import Duration
+from harness.references import (
+    BadReference,
+    Broken,
+    Namespace,
+    constant,
+    escape,
+    expand,
+    expand_text,
+    resolve_text,
+)
+from harness.yaml_places import Node, Problems
+
+LIMIT = 60.0
+"""Seconds a step may take unless it, or a step around it, says otherwise."""
+
+ROLES: Mapping[str, Kinds[Any]] = {"load": LOADS, "fault": FAULTS}
+"""Actions that name a kind; the others are kinds themselves."""
+
+DOES = (*ROLES, *ACTIONS)
+LASTS = ("load", "fault")
+TIMING = ("within", "for", "never")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFields:
+    """One thing done, or expected, or both."""
+
+    name: str
+    """What reports and pytest call it; unique among its neighbours."""
+    each: Mapping[str, Any] = field(default_factory=dict)
+    """Repeat the step for every value of a list: {model: "{topology.models}"}; {model} stands for the value."""
+    load: Any = None
+    """Send traffic; with nested steps, for as long as they take."""
+    fault: Any = None
+    """Disturb; lasts for the nested steps, or `for` a time, and is then healed."""
+    start: Any = None
+    """Start a service that was stopped."""
+    stop: Any = None
+    """Stop a service; it stays down until a `start`."""
+    call: Any = None
+    """Send one HTTP request and record the answer."""
+    wait: Any = None
+    """Let time pass."""
+    expect: Any = None
+    """A check, or a list of checks that are judged together."""
+    steps: Any = None
+    """Steps that happen while the load or fault lasts."""
+    seconds: Annotated[Duration | None, Field(alias="for")] = None
+    """How long a fault without nested steps lasts."""
+    limit: Duration = LIMIT
+    """The most time it may take; nested steps inherit it."""
+
+
+KEYS = tuple(option.key for option in options_of(StepFields))
+
+
+class StepReader:
+    """Reads steps; `scope` is what their texts may refer to."""
+
+    def __init__(self, reader: Reader, scope: Namespace) -> None:
+        self._reader = reader
+        self._problems = reader.problems
+        self._scope = scope
+
+    def steps(
+        self, node: Node, scope: Namespace | None = None, above: Step | None = None
+    ) -> tuple[Step, ...]:
+        """A list of steps."""
+        if not node.is_list:
+            self._problems.add(node, f"steps: expected a list of steps, got {node.shown()}")
+            return ()
+        found: list[Step] = []
+        for item in node.value:
+            for one, one_scope in self._each(item, scope or self._scope):
+                number = f"{above.id}.{len(found) + 1}" if above else f"{len(found) + 1}"
+                step = self._step(one, one_scope, number, above)
+                if step is not None:
+                    found.append(
+                        self._distinct(step, found, repeated=one_scope is not (scope or self._scope))
+                    )
+        return tuple(found)
+
+    def _distinct(self, step: Step, before: Sequence[Step], *, repeated: bool) -> Step:
+        same = next((other for other in before if other.name == step.name), None)
+        if same is None:
+            return step
+        message = f"two steps here are called '{step.name}' (the first in line {same.place.line})"
+        if repeated and same.place == step.place:
+            message = f"each step needs a name of its own: put the variable of 'each' into '{step.name}'"
+        self._problems.add(step.place, f"{message}; pytest and reports tell steps apart by their names")
+        return step
+
+    def _each(self, node: Node, scope: Namespace) -> Iterator[tuple[Node, Namespace]]:
+        """The step once for every value of its `each`, the variable in scope."""
+        each = node.value.get("each") if node.is_mapping else None
+        if each is None:
+            yield node, scope
+            return
+        if not each.is_mapping or len(each.value) != 1:
+            self._problems.add(each, f"each: expected one variable and its list, got {each.shown()}")
+            return
+        variable, written = next(iter(each.value.items()))
+        if variable in scope.names():
+            self._problems.add(each.keys[variable], f"each: '{variable}' stands for something else already")
+            return
+        values = expand(written, scope, self._problems)
+        if isinstance(values.value, Broken):
+            return
+        if not values.is_list:
+            self._problems.add(written, f"each: expected a list for '{variable}', got {values.shown()}")
+            return
+        if not values.value:
+            yield self._nothing(node, written), _with(scope, variable, f"no {variable}")
+        for value in values.value:
+            yield node, _with(scope, variable, value.plain())
+
+    def _nothing(self, node: Node, written: Node) -> Node:
+        source = str(written.value).strip("{}") if isinstance(written.value, str) else "each"
+        said = NOTHING.get(source, "there is nothing to repeat the step for")
+        kept = {key: item for key, item in node.value.items() if key in ("name", "limit")}
+        return Node(kept | {"": Node(f"{source} is empty: {said}", written.place)}, node.place, node.keys)
+
+    def _step(self, node: Node, scope: Namespace, number: str, above: Step | None) -> Step | None:
+        if not node.is_mapping:
+            self._problems.add(node, f"a step is a mapping with a name, got {node.shown()}")
+            return None
+        for key in node.value:
+            if key and key not in KEYS:
+                self._problems.unknown_key(node.keys[key], key, KEYS, "a step")
+        name = self._name(node, scope)
+        limit = self._limit(node, scope, above)
+        path = (*(above.path if above else ()), name)
+        step = Step(id=number, path=path, place=node.place, limit=limit)
+        if "" in node.value:
+            return replace(step, nothing=node.value[""].value)
+        step = self._with_action(step, node, scope)
+        step = replace(step, expects=self._expects(node, scope))
+        return self._with_nested(step, node, scope)
+
+    def _name(self, node: Node, scope: Namespace) -> str:
+        named = node.value.get("name")
+        if named is None or named.value in (None, ""):
+            self._problems.add(named or node, "a step needs a name: it is what reports and pytest call it")
+            return "?"
+        value = expand(named, scope, self._problems)
+        if value.is_list or value.is_mapping:
+            self._problems.add(named, f"name: expected text, got {value.shown()}")
+            return "?"
+        name = " ".join(resolve_text(str(value.value)).split())
+        if "::" in name:
+            self._problems.add(named, f"name: '{name}' holds '::', which pytest puts between names")
+        return name
+
+    def _limit(self, node: Node, scope: Namespace, above: Step | None) -> float:
+        inherited = above.limit if above else LIMIT
+        if "limit" not in node.value:
+            return inherited
+        value = self._reader.value(Duration, expand(node.value["limit"], scope, self._problems), "limit")
+        return float(value) if value is not None else inherited
+
+    def _with_action(self, step: Step, node: Node, scope: Namespace) -> Step:
+        doing = [key for key in DOES if key in node.value]
+        if len(doing) > 1:
+            also = node.keys[doing[1]]
+            self._problems.add(
+                also, f"a step does one thing; this one has {' and '.join(doing)}. Make it two steps"
+            )
+        if not doing and "expect" not in node.value and "steps" not in node.value:
+            self._problems.add(step.place, f"the step does nothing and expects nothing; {_one_of()}")
+        if not doing:
+            return step
+        does = doing[0]
+        written = expand(node.value[does], scope, self._problems)
+        if does in ROLES:
+            action = self.one_of(ROLES[does], written)
+        else:
+            action = self._reader.from_short_form(ACTIONS[does], written, f"'{does}'")
+        return replace(step, does=does, action=action)
+
+    def one_of(self, kinds: Kinds[Any], node: Node, timing: tuple[str, ...] = ()) -> Any:
+        """What a mapping with exactly one kind of a role describes; None if it is mistaken."""
+        if isinstance(node.value, Broken):
+            return None
+        if isinstance(node.value, str):
+            node = Node({node.value: Node(None, node.place)}, node.place, {node.value: node.place})
+        if not node.is_mapping or not node.value:
+            message = (
+                f"expected a {kinds.role} and its options, got {node.shown()}. Known: {', '.join(kinds)}."
+            )
+            self._problems.add(node, message)
+            return None
+        name = self._kind_in(kinds, node, timing)
+        cls = self._class_of(kinds, name, node.keys[name]) if name else None
+        if name is None or cls is None:
+            return None
+        rest = {key: item for key, item in node.value.items() if key != name and key not in timing}
+        return self._built(cls, node, name, rest, f"{kinds.role} '{name}'")
+
+    def _built(self, cls: Any, node: Node, name: str, rest: Mapping[str, Node], what: str) -> Any:
+        main = node.value[name]
+        if not rest or main.value is None:
+            if not rest:
+                at = replace(main, place=node.keys[name]) if main.value is None else main
+                return self._reader.from_short_form(cls, at, what)
+            return self._reader.build(cls, rest, node, what, node.keys)
+        options = options_of(cls)
+        if not options:
+            self._problems.add(main, f"{what} has no options, got {main.shown()}")
+            return None
+        given = {options[0].key: main, **rest}
+        return self._reader.build(cls, given, node, what, node.keys)
+
+    def _kind_in(self, kinds: Kinds[Any], node: Node, timing: tuple[str, ...]) -> str | None:
+        named = [key for key in node.value if key in kinds]
+        if len(named) > 1:
+            named = self._main_of(kinds, named)
+        if len(named) == 1:
+            return named[0]
+        if named:
+            message = f"two at once, {' and '.join(named)}; one mapping holds one {kinds.role}. Write a list of mappings"
+            self._problems.add(node.keys[named[1]], message)
+            return None
+        first = next((key for key in node.value if key not in timing), next(iter(node.value)))
+        self._problems.add(
+            node.keys[first], f"no {kinds.role} is called '{first}'.{did_you_mean(first, kinds)}"
+        )
+        return None
+
+    def _main_of(self, kinds: Kinds[Any], named: list[str]) -> list[str]:
+        """Of several keys that are kinds, those that have the others as options; else all."""
+        owners = []
+        for name in named:
+            cls = self._class_of(kinds, name, None)
+            keys = {option.key for option in options_of(cls)} if cls else set()
+            if keys >= set(named) - {name}:
+                owners.append(name)
+        return owners if len(owners) == 1 else named
+
+    def _class_of(self, kinds: Kinds[Any], name: str, place: Place | None) -> Any:
+        try:
+            return kinds[name]
+        except (ImportError, AttributeError) as error:
+            if place is not None:
+                self._problems.add(place, f"the {kinds.role} '{name}' cannot be loaded: {error}")
+            return None
+
+    def _expects(self, node: Node, scope: Namespace) -> tuple[Expect, ...]:
+        if "expect" not in node.value:
+            return ()
+        written = expand(node.value["expect"], scope, self._problems)
+        items = written.value if written.is_list else (written,)
+        if not items:
+            self._problems.add(written, "expect: an empty list expects nothing")
+        return tuple(found for item in items if (found := self.expectation(item)) is not None)
+
+    def expectation(self, node: Node) -> Expect | None:
+        """One check and its timing."""
+        timing = {key: node.value[key] for key in ("within", "for") if node.is_mapping and key in node.value}
+        if node.is_mapping and "never" in node.value:
+            return self._never(node, timing)
+        timing = {key: item for key, item in timing.items() if not self._is_own_option(node, key)}
+        check = self.one_of(CHECKS, node, tuple(timing))
+        if len(timing) == 2:
+            self._problems.add(
+                node.keys["for"], "within (true in time) and for (true all the while) exclude each other"
+            )
+        within, hold = (self._duration(timing.get(key), key) for key in ("within", "for"))
+        return Expect(check=check, place=node.place, within=within, hold=hold) if check is not None else None
+
+    def _is_own_option(self, node: Node, key: str) -> bool:
+        name = next((k for k in node.value if k in CHECKS), None)
+        cls = self._class_of(CHECKS, name, None) if name else None
+        return cls is not None and key in {option.key for option in options_of(cls)}
+
+    def _never(self, node: Node, timing: Mapping[str, Node]) -> Expect | None:
+        for key in node.value:
+            if key not in ("never", *timing):
+                self._problems.add(node.keys[key], f"'{key}' belongs inside never: {{...}}")
+        if "within" in timing:
+            self._problems.add(
+                node.keys["within"], "never has no 'within'; 'for' says how long it is watched"
+            )
+        check = self.one_of(CHECKS, node.value["never"])
+        hold = self._duration(timing.get("for"), "for")
+        return Expect(check=check, place=node.place, hold=hold, never=True) if check is not None else None
+
+    def _duration(self, node: Node | None, label: str) -> float | None:
+        return None if node is None else self._reader.value(Duration, node, label)
+
+    def _with_nested(self, step: Step, node: Node, scope: Namespace) -> Step:
+        lasting = node.value.get("for")
+        if lasting is not None and step.does != "fault":
+            where = "the load's own options" if step.does == "load" else "an expectation or a fault"
+            self._problems.add(
+                node.keys["for"],
+                f"'for' beside '{step.does or 'expect'}' means nothing; it belongs into {where}",
+            )
+        if "steps" not in node.value:
+            nested = (
+                self._lasting(step, lasting, scope) if lasting is not None and step.does == "fault" else ()
+            )
+            return replace(step, steps=nested)
+        if step.does and step.does not in LASTS:
+            self._problems.add(
+                node.keys["steps"], f"'{step.does}' is over at once; only a load or a fault has nested steps"
+            )
+        if lasting is not None and step.does == "fault":
+            self._problems.add(
+                node.keys["for"], "a fault lasts for its nested steps, or 'for' a time, not both"
+            )
+        return replace(step, steps=self.steps(node.value["steps"], scope, step))
+
+    def _lasting(self, step: Step, lasting: Node, scope: Namespace) -> tuple[Step, ...]:
+        seconds = self._duration(expand(lasting, scope, self._problems), "for")
+        if seconds is None:
+            return ()
+        name = f"it lasts {seconds:g} s"
+        return (
+            Step(
+                id=f"{step.id}.1",
+                path=(*step.path, name),
+                place=lasting.place,
+                does="wait",
+                action=Wait(seconds),
+                limit=max(step.limit, seconds + 5),
+            ),
+        )
+
+    def checks(self, node: Node) -> tuple[Step, ...]:
+        """The checks on the whole history, each a step of its own."""
+        if not node.is_list:
+            self._problems.add(node, f"checks: expected a list of checks, got {node.shown()}")
+            return ()
+        found: list[Step] = []
+        for item in node.value:
+            expect = self.expectation(expand(item, self._scope, self._problems))
+            if expect is None:
+                continue
+            if expect.within is not None or expect.hold is not None:
+                self._problems.add(
+                    item, "checks are judged once, at the end: 'within' and 'for' belong to steps"
+                )
+            name = self._check_name(expect, [step.name for step in found])
+            number = f"checks.{len(found) + 1}"
+            found.append(Step(id=number, path=("checks", name), place=item.place, expects=(expect,)))
+        return tuple(found)
+
+    def _check_name(self, expect: Expect, taken: Sequence[str]) -> str:
+        name = f"{'never ' if expect.never else ''}{CHECKS.name_of(type(expect.check))}"
+        count = sum(other == name or other.startswith(f"{name} ") for other in taken)
+        return f"{name} {count + 1}" if count else name
+
+
+NOTHING = {
+    "topology.models": "no model is stated or was discovered",
+    "topology.registered": "no service is stated, or was discovered, to register",
+    "topology.serving": "no service that offers models is stated or was discovered",
+}
+
+
+def _with(scope: Namespace, variable: str, value: Any) -> Namespace:
+    inner = {name: _in(scope, name) for name in scope.names()}
+    return Namespace(scope.what, {variable: constant(escape(value))}, inner)
+
+
+def _in(scope: Namespace, name: str) -> Any:
+    return lambda: scope.get(name)
+
+
+def _one_of() -> str:
+    return f"give it one of: {', '.join((*DOES, 'expect'))}"
