@@ -17,6 +17,7 @@ class RegistryApp:
     def __init__(self, context: Context, routes: Routes) -> None:
         self._routes = routes
         self._largest_body = context.limits.body
+        self._access = context.access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -31,6 +32,10 @@ class RegistryApp:
         await send({"type": "http.response.body", "body": result.body})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | None:
+        try:
+            self._access.check(scope)
+        except Refused as refused:
+            return _refusal(scope, refused)
         methods, varying = self._routes.find(scope)
         handler = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if handler is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import orjson
 
 from system.leases import Lease, Terms
+from system.registry.access import Access
 from system.registry.entries import Entry
 from system.registry.http import Refused
 from system.registry.journal import Journal
@@ -26,19 +27,25 @@ class Limits:
 
     body: int
     entries_per_caller: int
+    kept: int
+    """Bytes of metadata and capabilities of all entries together."""
 
 
 class Context:
     """One registry."""
 
-    def __init__(self, limits: Limits, peers: Peers, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, limits: Limits, access: Access, peers: Peers, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.limits = limits
+        self.access = access
         self.peers = peers
         self.live = Live(self._changed, clock)
         self.streams = Streams()
         self.journal = Journal(secrets.token_hex(4))
         self.watchers: set[asyncio.Event] = set()
         self.cut_off = 0
+        self.kept = 0
         self.draining = False
         self.changes: dict[Reason, int] = {}
         self._callers: dict[str, str] = {}
@@ -46,6 +53,7 @@ class Context:
 
     def admit(self, entry: Entry, terms: Terms | None, caller: str, now: float) -> Lease:
         """Register an entry for a caller, unless it already has as many as it may have."""
+        self.make_room(entry.size, entry.id)
         is_new = entry.id not in self.live.table.entries
         if is_new and self._held.get(caller, 0) >= self.limits.entries_per_caller:
             most = self.limits.entries_per_caller
@@ -59,6 +67,14 @@ class Context:
         self.live.armed()
         log_registration(entry)
         return lease
+
+    def make_room(self, size: int, entry_id: str) -> None:
+        """Refused where an entry of this size would be too much for this registry."""
+        known = self.live.table.entries.get(entry_id)
+        if self.kept - (known.size if known else 0) + size > self.limits.kept:
+            raise Refused(
+                429, f"the registry keeps {self.kept} bytes and may keep {self.limits.kept} (--max-kept)"
+            )
 
     async def drain(self) -> None:
         """Tell everybody who is connected to go elsewhere."""
@@ -87,6 +103,7 @@ class Context:
             self._held[caller] = self._held.get(caller, 0) + 1
 
     def _changed(self, change: Change) -> None:
+        self.kept += (change.entry.size if change.entry else 0) - (change.was.size if change.was else 0)
         if change.entry is None:
             self._count(change.id, None)
         if change.reason == "expired":

@@ -46,6 +46,11 @@ class Entry:
     warnings: tuple[str, ...] = ()
 
     @property
+    def size(self) -> int:
+        """What keeping it costs, roughly: the bytes of what its caller wrote."""
+        return len(self.metadata_json) + len(self.capabilities_json)
+
+    @property
     def shown_status(self) -> str:
         """The status that others act on: a draining entry is not running for them."""
         return "draining" if self.draining else self.status

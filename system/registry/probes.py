@@ -23,15 +23,19 @@ class Prober:
     def __init__(self, live: Live, timeout: float) -> None:
         self._live = live
         self._timeout = timeout
+        self.running = 0
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def probe(self, entry: Entry) -> Health:
         """GET its /health; where its URL is not HTTP's, whether it accepts a connection."""
+        self.running += 1
         try:
             async with self._turns, asyncio.timeout(self._timeout):
                 return "healthy" if await _answers(entry.url) else "unhealthy"
         except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return "unhealthy"
+        finally:
+            self.running -= 1
 
     async def keep_probing(self, interval: float) -> None:
         """Probe everything, every interval, for ever."""

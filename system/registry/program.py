@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 from system.component import ComponentConfig, Program, Serving
 from system.config_values import Duration, Port
+from system.errors import UsageError
 from system.http_server import http_server
+from system.registry.access import Access
 from system.registry.app import RegistryApp
 from system.registry.context import Context, Limits
 from system.registry.http import Routes
@@ -19,6 +22,7 @@ from system.registry.replicas import Replicas
 from system.registry.services import Services
 from system.registry.status import Status
 from system.registry.watch import Watch
+from system.tokens import read_tokens
 
 Policy = Literal["random", "round-robin", "least-recent", "weighted"]
 
@@ -34,6 +38,8 @@ class RegistryConfig(ComponentConfig):
     choice: Annotated[Policy, "how one of several matching replicas is chosen"] = "random"
     max_connections: Annotated[int, "connections at once"] = 15_000
     max_body: Annotated[int, "bytes of a request's body"] = 2 * 1024 * 1024
+    max_kept: Annotated[int, "bytes of metadata and capabilities of all entries together"] = 256 * 1024 * 1024
+    read_token_file: Annotated[Path | None, "file with bearer tokens that may only read"] = None
     max_entries: Annotated[int, "entries that one caller may register"] = 20_000
 
 
@@ -41,10 +47,12 @@ class RegistryConfig(ComponentConfig):
 async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
     """Entered when it listens, left when it has drained."""
     peers = Peers(config.max_connections, Keepalive.within(config.dead_after))
-    context = Context(Limits(body=config.max_body, entries_per_caller=config.max_entries), peers)
+    limits = Limits(body=config.max_body, entries_per_caller=config.max_entries, kept=config.max_kept)
+    context = Context(limits, _access(config), peers)
     prober = Prober(context.live, config.health_timeout)
     app = registry_app(context, prober, config.choice)
-    server = http_server(app, config, protocol=peers.protocol())
+    # Reading and writing are told apart here, so the server is not given the tokens to check them itself.
+    server = http_server(app, replace(config, token_file=None), protocol=peers.protocol())
     try:
         async with server as serving, _probing(prober, config.health_interval):
             try:
@@ -55,10 +63,21 @@ async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
         context.close()
 
 
+def _access(config: RegistryConfig) -> Access:
+    if config.read_token_file and not config.token_file:
+        raise UsageError(["--read-token-file needs --token-file: without it anybody may write"])
+    return Access(read_tokens(config.token_file), read_tokens(config.read_token_file))
+
+
 def registry_app(context: Context, prober: Prober, choice: str) -> RegistryApp:
     """The app over one registry."""
     routes = Routes()
-    for handlers in (Services(context, prober), Replicas(context, choice), Watch(context), Status(context)):
+    for handlers in (
+        Services(context, prober),
+        Replicas(context, choice),
+        Watch(context),
+        Status(context, prober),
+    ):
         handlers.add_to(routes)
     return RegistryApp(context, routes)
 

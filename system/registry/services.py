@@ -147,9 +147,13 @@ class Services:
 
     def _changes(self, request: Request, body: ServiceChange) -> dict[str, Any]:
         try:
-            return changed(self._entry(request.id), body, request.caller, request.here)
+            changes = changed(self._entry(request.id), body, request.caller, request.here)
         except TooMuch as error:
             raise Refused(422, f"metadata: {error}") from None
+        if "metadata_json" in changes:
+            size = len(changes["metadata_json"]) + len(changes["capabilities_json"])
+            self._context.make_room(size, request.id)
+        return changes
 
 
 def _is_wanted(view: dict[str, Any], wanted: dict[str, str]) -> bool:

@@ -5,13 +5,15 @@ import time
 from system.metrics import CONTENT_TYPE, Metric, exposition, single
 from system.registry.context import Context
 from system.registry.http import Answer, Request, Routes, answer, sorted_answer
+from system.registry.probes import Prober
 from system.registry.views import counted, is_healthy, stamp
 
 
 class Status:
     """The handlers."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, prober: Prober) -> None:
+        self._prober = prober
         self._context = context
         self._live = context.live
         self._table = context.live.table
@@ -66,6 +68,8 @@ class Status:
                 "Changes of the table by reason.",
                 {(("reason", reason),): number for reason, number in changes.items()},
             ),
+            single("registry_kept_bytes", "gauge", "Of metadata and capabilities.", self._context.kept),
+            single("registry_probes_running", "gauge", "Probes under way.", self._prober.running),
             single("registry_connected_replicas", "gauge", "Open registrations.", len(self._context.streams)),
             single("registry_connections", "gauge", "Open connections.", peers.open),
             single("registry_watchers", "gauge", "Open watches.", len(self._context.watchers)),

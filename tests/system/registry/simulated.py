@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from system.registry.access import Access
 from system.registry.context import Context, Limits
 from system.registry.peers import Keepalive, Peers
 from system.registry.probes import Prober
@@ -23,11 +24,13 @@ SERVICE = {
 class Registry:
     """Requests to a registry whose clock stands still until `pass_time`."""
 
-    def __init__(self, caller: str = "10.0.0.9", limits: Limits | None = None) -> None:
+    def __init__(
+        self, caller: str = "10.0.0.9", limits: Limits | None = None, access: Access | None = None
+    ) -> None:
         self.time = 1000.0
         peers = Peers(100, Keepalive.within(5))
-        limits = limits or Limits(body=100_000, entries_per_caller=50)
-        self.context = Context(limits, peers, clock=lambda: self.time)
+        limits = limits or Limits(body=100_000, entries_per_caller=50, kept=1_000_000)
+        self.context = Context(limits, access or Access(), peers, clock=lambda: self.time)
         self.app = registry_app(self.context, Prober(self.context.live, 1.0), "random")
         self._loop = asyncio.new_event_loop()
         transport = httpx.ASGITransport(self.app, client=(caller, 1234))

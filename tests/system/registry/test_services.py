@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from system.registry.access import Access
 from system.registry.context import Limits
 from tests.system.registry.simulated import SERVICE, Registry
 
@@ -301,7 +302,7 @@ def test_logs_what_scripts_look_for(registry: Registry, caplog: pytest.LogCaptur
 
 def test_refuses_more_entries_than_one_caller_may_have() -> None:
     """The limit counts what is there: registering again is free, and leaving makes room."""
-    small = Registry(limits=Limits(body=10_000, entries_per_caller=2))
+    small = Registry(limits=Limits(body=10_000, entries_per_caller=2, kept=10_000))
     assert [small.register(name=name).status_code for name in "abca"] == [201, 201, 429, 201]
     small.call("DELETE", "/services/b")
     assert small.register(name="c").status_code == 201
@@ -319,3 +320,50 @@ def test_names_with_odd_characters_can_be_reached(registry: Registry) -> None:
     """What may be registered may also be asked for, percent-encoded."""
     registry.register(name="modèle 7%?#")
     assert registry.call("GET", "/services/mod%C3%A8le%207%25%3F%23").json()["name"] == "modèle 7%?#"
+
+
+def test_refuses_to_keep_more_than_it_may() -> None:
+    """What all entries hold together is bounded; replacing counts only the difference, leaving makes room."""
+    small = Registry(limits=Limits(body=10_000, entries_per_caller=50, kept=2_500))
+    assert small.register(name="a", metadata={"x": "y" * 2_000}).status_code == 201
+    assert small.register(name="b", metadata={"x": "y" * 2_000}).status_code == 429
+    assert small.register(name="a", metadata={"x": "y" * 2_100}).status_code == 201
+    assert small.call("PUT", "/services/a", {"metadata": {"x": "y" * 3_000}}).status_code == 429
+    small.call("DELETE", "/services/a")
+    assert small.register(name="b", metadata={"x": "y" * 2_000}).status_code == 201
+    small.close()
+
+
+def test_is_its_own_size_again_after_everybody_left() -> None:
+    """Nothing is counted twice and nothing is forgotten."""
+    made = Registry()
+    made.register(name="a", ttl=2, metadata={"x": 1})
+    made.register(name="a", metadata={"x": 22})
+    made.call("PUT", "/services/a", {"metadata": {"x": 333}})
+    made.register(name="b", ttl=1)
+    made.pass_time(1)
+    made.call("DELETE", "/services/a")
+    assert (made.context.kept, made.context._held, made.context._callers) == (0, {}, {})
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("token", "reads", "writes"),
+    [(None, 401, 401), ("wrong", 401, 401), ("reader", 200, 403), ("writer", 200, 201), ("next", 200, 201)],
+)
+def test_asks_for_tokens(token: str | None, reads: int, writes: int) -> None:
+    """Writers may write and read, readers only read, probes need no token."""
+    guarded = Registry(access=Access(writers=("writer", "next"), readers=("reader",)))
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    assert guarded.call("GET", "/services", headers=headers).status_code == reads
+    assert guarded.call("POST", "/services", SERVICE, headers=headers).status_code == writes
+    assert guarded.call("GET", "/health").status_code == 200
+    guarded.close()
+
+
+def test_a_token_for_writers_alone_is_asked_of_readers_too() -> None:
+    """With one token file, everything but the probes needs a token of it."""
+    guarded = Registry(access=Access(writers=("writer",)))
+    assert guarded.call("GET", "/services").status_code == 401
+    assert guarded.call("GET", "/route", headers={"authorization": "Bearer writer"}).status_code == 404
+    guarded.close()
