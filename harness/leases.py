@@ -70,3 +70,12 @@ def _hold(name: str) -> socket.socket | None:
         msg = f"cannot lease loopback addresses: {error.strerror}"
         raise EnvironmentFailure(msg) from error
     return held
+
+
+def is_leased(block: str) -> bool:
+    """Whether a run, or the reaper of one, holds that range now."""
+    held = _hold(f"\0muster/addresses/{block}")
+    if held is None:
+        return True
+    held.close()
+    return False

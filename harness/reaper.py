@@ -67,12 +67,21 @@ class Processes:
 KINDS: Mapping[str, Callable[[Journaled], Kind]] = {"process": Processes}
 
 
+def look(journal: Journaled) -> list[str]:
+    """What there is of a deployment now, in words."""
+    return [thing for kind in _kinds(journal) for thing in kind.find()]
+
+
+def _kinds(journal: Journaled) -> list[Kind]:
+    return [KINDS[name](journal) for name in journal.kinds if name in KINDS]
+
+
 def reap(journal: Journaled, patience: float) -> tuple[list[str], list[str]]:
     """Remove all that a deployment left; what was removed, and what still resists after `patience` seconds.
 
     Ends after two looks in a row that find nothing: what the first came too early for, the second sees.
     """
-    kinds = [KINDS[name](journal) for name in journal.kinds if name in KINDS]
+    kinds = _kinds(journal)
     seen: dict[str, None] = {}
     until = time.monotonic() + patience
     clean, pause = 0, 0.01

@@ -1,6 +1,6 @@
 """What tests of scenarios, faults and hosts are made with: a clock that is told the time, hosts in memory.
 
-`FakeHosts` behaves as a hosts kind does and can be told to ignore what it is asked. `Stage` is the smallest
+`FakeHosts` behaves as a hosts kind does and can be told to ignore what it is asked. `FakeScene` is the smallest
 `harness.faults.base.Scene`, over any hosts.
 """
 
@@ -174,7 +174,7 @@ class FakeHosts:
             service.processes[1:] = again
 
 
-class Stage:
+class FakeScene:
     """The smallest scene a fault can be injected into: services, on whatever hosts."""
 
     def __init__(

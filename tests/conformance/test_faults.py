@@ -20,7 +20,7 @@ from harness.faults.base import Fault, NoReceipt, Receipt
 from harness.hosts import base
 from harness.hosts.attached import AttachedHosts
 from harness.hosts.base import Target
-from harness.testing import FakeHosts, Stage, service_spec, topology_of, workspace_in
+from harness.testing import FakeHosts, FakeScene, service_spec, topology_of, workspace_in
 
 SPECS = (
     service_spec("registry"),
@@ -40,11 +40,11 @@ def fault(name: str, target: str, **options: Any) -> Fault:
 
 
 @asynccontextmanager
-async def stage(folder: Path) -> AsyncIterator[Stage]:
+async def stage(folder: Path) -> AsyncIterator[FakeScene]:
     async with AsyncExitStack() as stack:
         hosts = await stack.enter_async_context(FakeHosts.open(topology_of(*SPECS), workspace_in(folder)))
         services = [await stack.enter_async_context(hosts.service(spec)) for spec in SPECS]
-        yield Stage(hosts, SystemClock(), services, ready=lambda _: None)
+        yield FakeScene(hosts, SystemClock(), services, ready=lambda _: None)
 
 
 @in_memory
@@ -95,7 +95,7 @@ def test_on_hosts_without_the_ability_it_is_not_applicable(name: str, tmp_path: 
             AsyncExitStack() as stack,
         ):
             services = [await stack.enter_async_context(hosts.service(spec)) for spec in SPECS]
-            scene = Stage(hosts, SystemClock(), services, ready=lambda _: None)
+            scene = FakeScene(hosts, SystemClock(), services, ready=lambda _: None)
             async with fault(name, "server1").inject(scene):
                 raise AssertionError
 

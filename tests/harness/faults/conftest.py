@@ -13,17 +13,17 @@ import pytest
 from harness.hosts.process import ProcessHosts
 from harness.model import Ready, ServiceSpec
 from harness.readiness import wait_ready
-from harness.testing import Stage, service_spec, topology_of, workspace_in
+from harness.testing import FakeScene, service_spec, topology_of, workspace_in
 
 PLAIN = (sys.executable, "-S", "-u", "-c", "import time; print('up'); time.sleep(60)")
 SUPERVISOR = ("sh", "-c", "echo up; while true; do sleep 67; done")
 STUBBORN = ("sh", "-c", "trap '' TERM; echo up; while true; do sleep 0.05; done")
 
-Body = Callable[[Stage], Awaitable[None]]
+Body = Callable[[FakeScene], Awaitable[None]]
 
 
 @asynccontextmanager
-async def stage_of(folder: Path, *specs: ServiceSpec) -> AsyncIterator[Stage]:
+async def stage_of(folder: Path, *specs: ServiceSpec) -> AsyncIterator[FakeScene]:
     """These services up and ready on process hosts."""
     workspace = workspace_in(folder)
     async with AsyncExitStack() as stack:
@@ -31,7 +31,7 @@ async def stage_of(folder: Path, *specs: ServiceSpec) -> AsyncIterator[Stage]:
         services = [await stack.enter_async_context(hosts.service(spec)) for spec in specs]
         for service in services:
             await wait_ready(service, service.spec, clock=workspace.clock)
-        yield Stage(hosts, workspace.clock, services)
+        yield FakeScene(hosts, workspace.clock, services)
 
 
 @pytest.fixture

@@ -17,12 +17,12 @@ from harness.faults.restart import Restart
 from harness.faults.stop import Stop
 from harness.hosts import process as process_hosts
 from harness.hosts.base import Process, Target, signals
-from harness.testing import Stage
+from harness.testing import FakeScene
 
-OnStage = Callable[[Callable[[Stage], Any]], None]
+OnStage = Callable[[Callable[[FakeScene], Any]], None]
 
 
-async def pids_of(stage: Stage, service: str, *, child: bool = False) -> list[int]:
+async def pids_of(stage: FakeScene, service: str, *, child: bool = False) -> list[int]:
     found: Sequence[Process] = await signals(stage.hosts).processes(Target(service=service, child=child))
     return [process.pid for process in found]
 
@@ -31,7 +31,7 @@ async def pids_of(stage: Stage, service: str, *, child: bool = False) -> list[in
 def test_a_service_is_down_during_the_fault_and_back_after_it(on_stage: OnStage, fault: Kill | Stop) -> None:
     """During the fault no process lives; after it, a new one does, and is ready."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         (before,) = await pids_of(stage, "router")
         async with fault.inject(stage) as receipt:
             assert await pids_of(stage, "router") == []
@@ -54,7 +54,7 @@ def test_a_service_is_down_during_the_fault_and_back_after_it(on_stage: OnStage,
 def test_a_killed_child_is_brought_back_by_its_service(on_stage: OnStage) -> None:
     """The service itself is untouched, a new child appears, and the receipt names it."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         main, child = await pids_of(stage, "babysitter")
         async with Kill("babysitter.backend").inject(stage) as receipt:
             pass
@@ -70,7 +70,7 @@ def test_a_killed_child_is_brought_back_by_its_service(on_stage: OnStage) -> Non
 def test_a_child_nobody_brings_back_is_no_receipt(on_stage: OnStage) -> None:
     """`revive: supervisor` where no new child appears in time is said, not waited for without end."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         (main, _) = await pids_of(stage, "babysitter")
         os.kill(main, signal.SIGSTOP)
         with pytest.raises(NoReceipt, match=r"babysitter \(its child\) was not back within 0.2 s"):
@@ -83,7 +83,7 @@ def test_a_child_nobody_brings_back_is_no_receipt(on_stage: OnStage) -> None:
 def test_the_harness_restarts_the_whole_service_of_a_child(on_stage: OnStage) -> None:
     """`revive: harness` on a child starts its service again."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         before = await pids_of(stage, "babysitter")
         async with Kill("babysitter.backend", revive="harness").inject(stage):
             pass
@@ -95,7 +95,7 @@ def test_the_harness_restarts_the_whole_service_of_a_child(on_stage: OnStage) ->
 def test_a_whole_host_dies_at_once_and_comes_back_in_order(on_stage: OnStage) -> None:
     """Every service of the host has its line in the receipt, a service starts after what its spec names."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         untouched = await pids_of(stage, "stubborn")
         async with Kill("server1").inject(stage) as receipt:
             assert not stage.service("router").alive
@@ -113,7 +113,7 @@ def test_a_whole_host_dies_at_once_and_comes_back_in_order(on_stage: OnStage) ->
 def test_nobody_leaves_it_down(on_stage: OnStage) -> None:
     """`revive: nobody` ends with the service down, and says so."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         async with Kill("router", revive="nobody").inject(stage) as receipt:
             pass
         assert not stage.service("router").alive
@@ -125,7 +125,7 @@ def test_nobody_leaves_it_down(on_stage: OnStage) -> None:
 def test_what_is_down_already_cannot_be_ended(on_stage: OnStage) -> None:
     """A fault that had nothing to hit has no receipt."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         async with Kill("router").inject(stage):
             with pytest.raises(NoReceipt, match="router is down already"):
                 async with Stop("router").inject(stage):
@@ -138,7 +138,7 @@ def test_what_is_down_already_cannot_be_ended(on_stage: OnStage) -> None:
 def test_a_program_that_ignores_sigterm_was_not_stopped(on_stage: OnStage, fault: Stop | Restart) -> None:
     """It has to be killed, so the stop has no receipt; the service is started again all the same."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         with pytest.raises(NoReceipt, match=r"stubborn ignored SIGTERM for 0.1 s and had to be killed"):
             async with fault.inject(stage):
                 raise AssertionError
@@ -150,7 +150,7 @@ def test_a_program_that_ignores_sigterm_was_not_stopped(on_stage: OnStage, fault
 def test_a_child_that_ignores_sigterm_was_not_stopped(on_stage: OnStage) -> None:
     """The same holds for a child, which is left as it is."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         for pid in await pids_of(stage, "babysitter", child=True):
             os.kill(pid, signal.SIGSTOP)  # a stopped process does not act on SIGTERM
         with pytest.raises(
@@ -166,7 +166,7 @@ def test_a_child_that_ignores_sigterm_was_not_stopped(on_stage: OnStage) -> None
 def test_a_restart_is_over_before_its_steps_begin(on_stage: OnStage, how: Any) -> None:
     """Inside the fault the service already runs again, as another process."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         (before,) = await pids_of(stage, "router")
         async with Restart("router", how=how).inject(stage) as receipt:
             (after,) = await pids_of(stage, "router")
@@ -181,7 +181,7 @@ def test_a_restart_is_over_before_its_steps_begin(on_stage: OnStage, how: Any) -
 def test_a_restarted_service_that_ends_again_has_no_receipt(on_stage: OnStage) -> None:
     """A service that does not live to the end of the fault was not restarted well."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         async def crash() -> None:
             os.kill((await pids_of(stage, "router"))[0], signal.SIGKILL)
             await stage.service("router").exited()
@@ -196,7 +196,7 @@ def test_a_restarted_service_that_ends_again_has_no_receipt(on_stage: OnStage) -
 def test_an_error_inside_still_brings_it_back(on_stage: OnStage) -> None:
     """A failing step inside the fault does not leave the service down for the steps after it."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         with pytest.raises(RuntimeError):
             async with Kill("router").inject(stage):
                 raise RuntimeError
@@ -213,7 +213,7 @@ def test_a_service_that_does_not_come_back_is_named(
     async def no_start(*_: object) -> None:
         return None
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         with pytest.raises(NoReceipt, match=r"router ended .killed by SIGKILL. before it was ready"):
             async with Kill("router").inject(stage):
                 monkeypatch.setattr(type(stage.hosts), "start", no_start)
@@ -239,7 +239,7 @@ def test_with_signals_that_do_nothing_no_fault_has_a_receipt(
 ) -> None:
     """A broken kill is found out: the fault cannot be proven, so its steps never run."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         with monkeypatch.context() as broken:
             broken.setattr(os, "kill", lambda *_: None)
             broken.setattr(os, "killpg", lambda *_: None)
@@ -255,7 +255,7 @@ def test_with_signals_that_do_nothing_no_fault_has_a_receipt(
 def test_cancelling_does_not_start_anything_again(on_stage: OnStage) -> None:
     """A run that is interrupted in mid-fault is torn down, not repaired."""
 
-    async def body(stage: Stage) -> None:
+    async def body(stage: FakeScene) -> None:
         with pytest.raises(asyncio.CancelledError):
             async with Kill("router").inject(stage):
                 raise asyncio.CancelledError

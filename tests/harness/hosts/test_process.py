@@ -218,12 +218,15 @@ def test_children_are_told_from_the_main_process(tmp_path: Path) -> None:
     """A child target is every process of the service but its main one; the main one comes first."""
 
     async def body(hosts: ProcessHosts, service: ProcessService) -> None:
+        async def sleeps() -> bool:
+            children = await hosts.processes(Target(service="a", child=True))
+            return [child.command for child in children] == ["sleep 64"]
+
+        await until(sleeps)
         assert service.program is not None
         everyone = await hosts.processes(Target(service="a"))
-        children = await hosts.processes(Target(service="a", child=True))
         assert everyone[0].pid == service.program.pid
-        assert list(everyone[1:]) == list(children)
-        assert [child.command for child in children] == ["sleep 64"]
+        assert list(everyone[1:]) == list(await hosts.processes(Target(service="a", child=True)))
 
     run_with(tmp_path, body, program(command=("sh", "-c", "sleep 64 & echo up; wait")))
 
