@@ -1,7 +1,7 @@
 """What tests of scenarios, faults and hosts are made with: a clock that is told the time, hosts in memory.
 
-`FakeHosts` behaves as a hosts kind does and can be told to ignore what it is asked. `FakeScene` is the smallest
-`harness.faults.base.Scene`, over any hosts.
+`FakeHosts` behaves as a hosts kind does and can be told to ignore what it is asked. `FakeScene` is the
+smallest `harness.faults.base.Scene`, over any hosts.
 """
 
 from __future__ import annotations
