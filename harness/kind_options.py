@@ -1,4 +1,4 @@
-"""A kind's frozen fields as its options: read from YAML, checked with pydantic, told about in our own words."""
+"""A kind's frozen fields as its options: read from YAML, checked by pydantic, explained in our own words."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -25,6 +26,7 @@ from harness.yaml_places import Node, Problems
 T = TypeVar("T")
 
 REQUIRED = dataclasses.MISSING
+Scalar = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +44,14 @@ class Option:
         return self.default is REQUIRED
 
 
-@cache
-def options_of(cls: type) -> tuple[Option, ...]:
+def options_of(cls: Any) -> tuple[Option, ...]:
     """The options of a kind's class, the main one first."""
+    found: tuple[Option, ...] = _options_of(cls)
+    return found
+
+
+@cache
+def _options_of(cls: Any) -> tuple[Option, ...]:
     hints = get_type_hints(cls, include_extras=True)
     docs = _field_docs(cls)
     return tuple(
@@ -88,7 +95,7 @@ def _field_docs(cls: type) -> dict[str, str]:
 
 def _docs_below(body: ast.stmt) -> Iterator[tuple[str, str]]:
     statements = body.body if isinstance(body, ast.ClassDef) else []
-    for named, doc in zip(statements, statements[1:], strict=False):
+    for named, doc in pairwise(statements):
         if isinstance(named, ast.AnnAssign) and isinstance(named.target, ast.Name):
             value = doc.value if isinstance(doc, ast.Expr) else None
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
@@ -130,7 +137,7 @@ def takes_list(hint: Any) -> bool:
 
 @dataclass(slots=True)
 class Reader:
-    """Reads options; `names` says which names of a sort (`service`, `model`, ...) exist, None when nobody knows."""
+    """Reads options; `names` says which names of a sort (`service`, `model`) exist, None if nobody knows."""
 
     problems: Problems
     names: Callable[[str], tuple[str, ...] | None]
@@ -188,7 +195,7 @@ class Reader:
 
     def value(self, hint: Any, node: Node, label: str) -> Any:
         """A node's value as a type wants it; mistakes are noted."""
-        if takes_list(hint) and not node.is_list and not node.is_mapping and node.value is not None:
+        if takes_list(hint) and isinstance(node.value, Scalar) and node.value not in _literals(hint):
             node = Node((node,), node.place)
         if any(isinstance(leaf.value, Broken) for leaf in leaves(node)):
             return None
@@ -235,7 +242,7 @@ def _adapter(hint: Any) -> TypeAdapter[Any]:
 
 
 def adapter(hint: Any) -> TypeAdapter[Any]:
-    """pydantic's reader of a type, kept."""
+    """The reader of a type, kept."""
     try:
         return _adapter(hint)
     except TypeError:  # a type with unhashable marks

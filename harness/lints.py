@@ -20,8 +20,8 @@ def walk(steps: Sequence[Step]) -> Iterator[Step]:
         yield from walk(step.steps)
 
 
-def lint(scenario: Scenario, facts: Facts, node: Node, cap: int | None, problems: Problems) -> None:
-    """Note what cannot be decided; `cap` bounds the requests of a load that says `auto`."""
+def lint(scenario: Scenario, facts: Facts, node: Node, problems: Problems) -> None:
+    """Note what cannot be decided."""
     scope = Scope.of((), {host.name: host.address or host.name for host in scenario.topology.hosts})
     every = [*walk(scenario.steps), *scenario.checks]
     for step in every:
@@ -40,7 +40,8 @@ def _check_time(step: Step, expect: Expect, problems: Problems) -> None:
     asked = expect.within if expect.within is not None else expect.hold
     if asked is not None and asked > step.limit:
         word = "within" if expect.within is not None else "for"
-        message = f"{word}: {asked:g} s are more than the step's limit of {step.limit:g} s; raise the step's 'limit'"
+        limit = f"the step's limit of {step.limit:g} s"
+        message = f"{word}: {asked:g} s are more than {limit}; raise the step's 'limit'"
         problems.add(expect.place, message)
 
 

@@ -1,7 +1,7 @@
 """What the names in a kind's options stand for: strings when a scenario runs, checked when it is loaded.
 
-`over: ServiceName` lets the loader say `no service is called 'ruoter'. Did you mean 'router'?`, describes itself
-in the JSON Schema, and is a `str` everywhere else. Containers work too: `tuple[RegisteredName, ...]`.
+`over: ServiceName` lets the loader say `no service is called 'ruoter'. Did you mean 'router'?`, describes
+itself in the JSON Schema, and is a `str` everywhere else. So does `tuple[RegisteredName, ...]`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""References in braces: `{router.url}`, `{server2.address}`, `{env.NAME}`, `{param.size}`, `{topology.models}`.
+"""References in braces: `{router.url}`, `{server2.address}`, `{env.NAME}`, `{param.size}`.
 
-Text goes through two hands. Loading (`expand`) replaces all that is known before anything starts. What is left is a
-*template*: text in which only `{HOST.address}` stands for something and `{{`, `}}` are braces. Running (`resolve`,
+Text goes through two hands. Loading (`expand`) replaces what is known before anything starts; a *template* is
+left: text where only `{HOST.address}` stands for something and `{{`, `}}` are braces. Running (`resolve`,
 `resolve_service`) replaces addresses and takes the doubled braces away.
 
-`{port+1}` adds to a number, `{backend.command:json}` writes JSON (strings and lists of strings are valid TOML too).
-Text that is exactly one reference becomes its value, whatever its type; within more text a list is joined by commas.
+`{port+1}` adds to a number; `{backend.command:json}` writes JSON, which for text and lists of it is TOML too.
+Text that is exactly one reference becomes its value, of any type; in more text a list is joined by commas.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Reference:
 
 
 class Namespace:
-    """Names and what they stand for; values are looked up, not computed beforehand. `what` ends an error's sentence."""
+    """Names and what they stand for, found when asked for; `what` begins the sentence about an unknown."""
 
     def __init__(self, what: str, *sources: Mapping[str, Callable[[], Any]]) -> None:
         self.what = what
@@ -62,6 +62,10 @@ class Namespace:
 
     def names(self) -> Iterable[str]:
         """All names."""
+        return self._values
+
+    def all(self) -> Mapping[str, Callable[[], Any]]:
+        """All names, with what finds their values."""
         return self._values
 
     def get(self, name: str) -> Any:
@@ -295,6 +299,7 @@ def resolve(value: T, scope: Namespace) -> T:
 
     Raises:
         BadReference: a reference stands for nothing; the loader lets none of these pass.
+
     """
     resolved: Any = value
     if isinstance(value, str):

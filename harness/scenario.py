@@ -1,4 +1,4 @@
-"""Scenario files: YAML -> Scenario, one for each combination of its `params`; all mistakes of a file at once."""
+"""Scenario files: YAML -> Scenario, one for each combination of `params`; all mistakes of a file at once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from harness.errors import Place, did_you_mean
-from harness.evidence import Facts
+from harness.errors import did_you_mean
 from harness.kind_options import Reader, options_of
 from harness.lints import lint
 from harness.model import Scenario, Topology
@@ -19,17 +18,16 @@ from harness.quantities import Duration
 from harness.references import (
     Environment,
     Namespace,
+    address_of,
     constant,
     escape,
     expand,
     host_namespace,
-    address_of,
     service_namespace,
 )
-from harness.settings import RunSettings
 from harness.step_reading import StepReader
 from harness.topology import build_topology, facts_of_topology, read_topology
-from harness.yaml_places import Node, Problems, read_yaml
+from harness.yaml_places import Node, Problems, core_scalar, read_yaml
 
 VERSION = 1
 LIMIT = 600.0
@@ -70,17 +68,15 @@ def load_scenario(
     path: Path | str,
     *,
     params_override: Mapping[str, Any] | None = None,
-    topology: Topology | None = None,
-    settings: RunSettings | None = None,
+    attach: Callable[[Topology | None], Topology] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> list[Scenario]:
     """Load a scenario file.
 
     Args:
         path: the file.
-        params_override: values that take the place of the file's `params`.
-        topology: hosts that exist already, instead of the file's.
-        settings: how it will be run; a cap on requests counts for samples.
+        params_override: values that take the place of the file's `params`; text is read as YAML reads it.
+        attach: finds the topology that really runs, given what the file states; names of both are known then.
         environ: what `{env.NAME}` is looked up in; the process's own unless given.
 
     Returns:
@@ -88,6 +84,7 @@ def load_scenario(
 
     Raises:
         ScenarioError: with every mistake found.
+
     """
     problems = Problems()
     file = Path(path)
@@ -95,9 +92,8 @@ def load_scenario(
     loaded: list[Scenario] = []
     if node is not None:
         environment = Environment(os.environ if environ is None else environ)
-        cap = settings.max_requests if settings else None
         for params in _combinations(node, params_override or {}, problems):
-            given = _Given(file, params, topology, environment, cap)
+            given = _Given(file, params, attach, environment)
             scenario = _Loader(given, node, problems).scenario()
             loaded += [scenario] if scenario is not None else []
     problems.raise_if_any()
@@ -118,14 +114,15 @@ def _combinations(node: Node, override: Mapping[str, Any], problems: Problems) -
     for name, value in values.items():
         if value == []:
             problems.add(stated.value[name], f"params: '{name}' has no value to try")
-    merged = {**values, **{name: value for name, value in override.items() if name in values}}
+    chosen = {name: core_scalar(v) if isinstance(v, str) else v for name, v in override.items()}
+    merged = {**values, **{name: value for name, value in chosen.items() if name in values}}
     lists = [value if isinstance(value, list) else [value] for value in merged.values()]
-    found = [dict(zip(merged, chosen, strict=True)) for chosen in product(*lists)]
+    found: list[dict[str, Any]] = [dict(zip(merged, one, strict=True)) for one in product(*lists)]
     if len(found) > MAX_COMBINATIONS:
         problems.add(
             stated, f"params: {len(found)} combinations are more than the {MAX_COMBINATIONS} allowed"
         )
-    return found[:MAX_COMBINATIONS] or [{}]
+    return found[:MAX_COMBINATIONS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +131,8 @@ class _Given:
 
     file: Path
     params: Mapping[str, Any]
-    topology: Topology | None
+    attach: Callable[[Topology | None], Topology] | None
     environment: Environment
-    cap: int | None
 
 
 class _Loader:
@@ -161,7 +157,8 @@ class _Loader:
             if key not in KEYS:
                 self._problems.unknown_key(node.keys[key], key, KEYS, "a scenario")
         stated = self._topology()
-        topology = self._given.topology or stated
+        attach = self._given.attach
+        topology = stated if attach is None or len(self._problems.found) > before else attach(stated)
         if topology is None or ("steps" not in node.value and "checks" not in node.value):
             if topology is not None:
                 self._problems.add(node, "the scenario has neither steps nor checks")
@@ -188,7 +185,7 @@ class _Loader:
             limit=self._plain("limit") or LIMIT,
         )
         self._check_version()
-        lint(scenario, facts_of_topology(topology), self._node, self._given.cap, self._problems)
+        lint(scenario, facts_of_topology(topology), self._node, self._problems)
         return scenario if len(self._problems.found) == before else None
 
     def _given_node(self, key: str) -> Node:
@@ -208,7 +205,7 @@ class _Loader:
     def _check_version(self) -> None:
         version = self._plain("version")
         if version is not None and version != VERSION:
-            message = f"version {version} of the scenario language is not known; this muster speaks version {VERSION}"
+            message = f"version {version} of the scenario language is not known; this muster speaks {VERSION}"
             self._problems.add(self._node.value["version"], message)
 
     def _at_least(self) -> int | None:
@@ -226,7 +223,7 @@ class _Loader:
     def _topology(self) -> Topology | None:
         node = self._node.value.get("topology")
         if node is None:
-            if self._given.topology is None:
+            if self._given.attach is None:
                 self._problems.add(
                     self._node, "the scenario needs 'topology': a file's path, or hosts and services"
                 )
@@ -266,12 +263,8 @@ def scope_of(topology: Topology, outer: Namespace) -> Namespace:
         _constants({service.name: service_namespace(service) for service in topology.services}),
         _constants({host.name: host_namespace(host.name, address_of(host.name)) for host in topology.hosts}),
         _constants({"topology": Namespace("a topology has no list", _constants(lists))}),
-        {name: _in(outer, name) for name in outer.names()},
+        outer.all(),
     )
-
-
-def _in(scope: Namespace, name: str) -> Callable[[], Any]:
-    return lambda: scope.get(name)
 
 
 def known_names(*topologies: Topology) -> Callable[[str], tuple[str, ...] | None]:

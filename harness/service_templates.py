@@ -1,6 +1,6 @@
 """One service of a topology, as it is filled in: its options, and its fields from its kind's template.
 
-Values are found when they are asked for, so services may refer to each other in any order, but not in a circle.
+Values are found when they are asked for: services may refer to each other in any order, but not in a circle.
 """
 
 from __future__ import annotations
@@ -160,13 +160,10 @@ class ServiceTemplate:
             self,
         )
         port = {"port": self._later("option", "port")} if "port" in self.options else {}
-        child.scope = Namespace(self.scope.what, port, {n: self._in_scope(n) for n in self.scope.names()})
+        child.scope = Namespace(self.scope.what, port, self.scope.all())
         self.nested[name] = child
         child.check()
         return Broken() if len(self.problems.found) > before else child
-
-    def _in_scope(self, name: str) -> Any:
-        return lambda: self.scope.get(name)
 
     def _expanded(self, node: Node) -> Node:
         return expand(node, self.scope, self.problems)
@@ -174,12 +171,16 @@ class ServiceTemplate:
     def _stated(self, name: str) -> Node | None:
         """Where a field is stated: in the topology, else in the kind."""
         if name in self.node.value and name not in self.options:
-            return self.node.value[name]
+            stated: Node = self.node.value[name]
+            return stated
+        return self._template(name)
+
+    def _template(self, name: str) -> Node | None:
         return self.kind.template.get(name) if self.kind else None
 
     def _field(self, name: str) -> Any:
         given = self.node.value.get(name) if name not in self.options else None
-        template = self.kind.template.get(name) if self.kind else None
+        template = self._template(name)
         hint = FIELDS[name].hint
         if given is None:
             return self._from_kind(name, hint, template) if template else FIELDS[name].default
@@ -244,7 +245,7 @@ class ServiceTemplate:
             host=self.host,
             place=self.place,
             kind=self.kind.name if self.kind else "",
-            options={name: self._plain_option(name) for name in self.options},
+            options={name: self.plain_option(name) for name in self.options},
             **_as_spec(fields),
         )
 
@@ -254,10 +255,11 @@ class ServiceTemplate:
     def _mistaken(self, before: int) -> bool:
         return len(self.problems.found) > before
 
-    def _plain_option(self, name: str) -> Any:
+    def plain_option(self, name: str) -> Any:
+        """An option's value; a nested service as a mapping."""
         value = self._found["option", name]
         if isinstance(value, ServiceTemplate):
-            return {"name": value.name} | {inner: value._plain_option(inner) for inner in value.options}
+            return {"name": value.name} | {inner: value.plain_option(inner) for inner in value.options}
         return value
 
 

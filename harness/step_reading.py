@@ -18,16 +18,14 @@ from harness.load import LOADS
 from harness.model import Expect, Step
 from harness.quantities import Duration
 from harness.references import (
-    BadReference,
     Broken,
     Namespace,
     constant,
     escape,
     expand,
-    expand_text,
     resolve_text,
 )
-from harness.yaml_places import Node, Problems
+from harness.yaml_places import Node
 
 LIMIT = 60.0
 """Seconds a step may take unless it, or a step around it, says otherwise."""
@@ -47,7 +45,7 @@ class StepFields:
     name: str
     """What reports and pytest call it; unique among its neighbours."""
     each: Mapping[str, Any] = field(default_factory=dict)
-    """Repeat the step for every value of a list: {model: "{topology.models}"}; {model} stands for the value."""
+    """Repeat the step for every value of a list: {model: "{topology.models}"}; {model} is the value."""
     load: Any = None
     """Send traffic; with nested steps, for as long as they take."""
     fault: Any = None
@@ -66,6 +64,8 @@ class StepFields:
     """Steps that happen while the load or fault lasts."""
     seconds: Annotated[Duration | None, Field(alias="for")] = None
     """How long a fault without nested steps lasts."""
+    presumes: str = ""
+    """An earlier step without which this one says nothing: where that is not applicable, so is this."""
     limit: Duration = LIMIT
     """The most time it may take; nested steps inherit it."""
 
@@ -78,6 +78,7 @@ class StepReader:
 
     def __init__(self, reader: Reader, scope: Namespace) -> None:
         self._reader = reader
+        self._names: list[str] = []
         self._problems = reader.problems
         self._scope = scope
 
@@ -149,7 +150,8 @@ class StepReader:
         name = self._name(node, scope)
         limit = self._limit(node, scope, above)
         path = (*(above.path if above else ()), name)
-        step = Step(id=number, path=path, place=node.place, limit=limit)
+        step = Step(id=number, path=path, place=node.place, limit=limit, presumes=self._presumes(node, scope))
+        self._names.append(name)
         if "" in node.value:
             return replace(step, nothing=node.value[""].value)
         step = self._with_action(step, node, scope)
@@ -176,6 +178,16 @@ class StepReader:
             return inherited
         value = self._reader.value(Duration, expand(node.value["limit"], scope, self._problems), "limit")
         return float(value) if value is not None else inherited
+
+    def _presumes(self, node: Node, scope: Namespace) -> str:
+        if "presumes" not in node.value:
+            return ""
+        written = expand(node.value["presumes"], scope, self._problems)
+        name = self._reader.value(str, written, "presumes") or ""
+        if name and name not in self._names:
+            hint = did_you_mean(name, self._names)
+            self._problems.add(written, f"presumes: no earlier step is called '{name}'.{hint}")
+        return resolve_text(name)
 
     def _with_action(self, step: Step, node: Node, scope: Namespace) -> Step:
         doing = [key for key in DOES if key in node.value]
@@ -230,16 +242,17 @@ class StepReader:
         return self._reader.build(cls, given, node, what, node.keys)
 
     def _kind_in(self, kinds: Kinds[Any], node: Node, timing: tuple[str, ...]) -> str | None:
-        named = [key for key in node.value if key in kinds]
+        named: list[str] = [key for key in node.value if key in kinds]
         if len(named) > 1:
             named = self._main_of(kinds, named)
         if len(named) == 1:
             return named[0]
         if named:
-            message = f"two at once, {' and '.join(named)}; one mapping holds one {kinds.role}. Write a list of mappings"
+            two = f"two at once, {' and '.join(named)}"
+            message = f"{two}; one mapping holds one {kinds.role}. Write a list of mappings"
             self._problems.add(node.keys[named[1]], message)
             return None
-        first = next((key for key in node.value if key not in timing), next(iter(node.value)))
+        first: str = next((key for key in node.value if key not in timing), next(iter(node.value)))
         self._problems.add(
             node.keys[first], f"no {kinds.role} is called '{first}'.{did_you_mean(first, kinds)}"
         )
@@ -378,12 +391,7 @@ NOTHING = {
 
 
 def _with(scope: Namespace, variable: str, value: Any) -> Namespace:
-    inner = {name: _in(scope, name) for name in scope.names()}
-    return Namespace(scope.what, {variable: constant(escape(value))}, inner)
-
-
-def _in(scope: Namespace, name: str) -> Any:
-    return lambda: scope.get(name)
+    return Namespace(scope.what, {variable: constant(escape(value))}, scope.all())
 
 
 def _one_of() -> str:

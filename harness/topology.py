@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from harness.errors import did_you_mean
 from harness.evidence import Facts, ServiceFacts
 from harness.kind_options import Reader
 from harness.model import HostSpec, ServiceSpec, Topology
 from harness.protocols import PROTOCOLS
-from harness.errors import did_you_mean
 from harness.references import Namespace, address_of, constant, host_namespace
 from harness.service_kinds import WORD, ServiceKinds
 from harness.service_templates import ServiceTemplate
@@ -43,7 +43,7 @@ def build_topology(
             "name": constant(template.name),
             "host": constant(host_namespace(template.host, address_of(template.host))),
         }
-        template.scope = Namespace(everything.what, own, {n: _in(everything, n) for n in everything.names()})
+        template.scope = Namespace(everything.what, own, everything.all())
     specs = [spec for template in templates.values() if (spec := template.spec())]
     _check_ports(specs, problems)
     _check_order(specs, problems)
@@ -57,10 +57,6 @@ def build_topology(
         ),
         stated_by=stated_by,
     )
-
-
-def _in(scope: Namespace, name: str):  # type: ignore[no-untyped-def]
-    return lambda: scope.get(name)
 
 
 def _hosts_of(node: Node, problems: Problems) -> Mapping[str, Node]:
@@ -123,7 +119,7 @@ def _scope(
         "nothing in the topology is called",
         {name: template.namespace for name, template in templates.items()},
         {name: constant(host_namespace(name, address_of(name))) for name in hosts},
-        {name: _in(outer, name) for name in outer.names()},
+        outer.all(),
     )
 
 
@@ -133,8 +129,8 @@ def _check_ports(specs: list[ServiceSpec], problems: Problems) -> None:
         for port in spec.ports:
             other = taken.setdefault((spec.host, port), spec)
             if other is not spec:
-                message = f"port {port} on {spec.host} is wanted twice: by {_with_ports(other)} and by {_with_ports(spec)}"
-                problems.add(spec.place, message)
+                two = f"by {_with_ports(other)} and by {_with_ports(spec)}"
+                problems.add(spec.place, f"port {port} on {spec.host} is wanted twice: {two}")
         if len(set(spec.ports)) < len(spec.ports):
             problems.add(spec.place, f"{_with_ports(spec)} wants a port twice")
 
@@ -157,10 +153,8 @@ def _check_protocols(specs: list[ServiceSpec], problems: Problems) -> None:
     for spec in specs:
         for name in spec.speaks:
             if name not in PROTOCOLS:
-                problems.add(
-                    spec.place,
-                    f"{spec.name} speaks '{name}', and no such protocol is known.{did_you_mean(name, PROTOCOLS)}",
-                )
+                hint = did_you_mean(name, PROTOCOLS)
+                problems.add(spec.place, f"{spec.name} speaks '{name}', a protocol nobody knows.{hint}")
 
 
 def facts_of_topology(topology: Topology) -> Facts:

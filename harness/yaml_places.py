@@ -1,4 +1,4 @@
-"""YAML with the place of every value, in the YAML 1.2 core schema: what people mean by `no`, `on` and `1:30` is text.
+"""YAML with the place of every value, in the core schema of YAML 1.2: `no`, `on` and `1:30` are text.
 
 Built on PyYAML's events, so that depth and size are bounded before anything is built.
 """
@@ -63,9 +63,8 @@ class Node:
         """The node that a path leads to, or the last one on its way."""
         node = self
         for part in path:
-            if isinstance(node.value, dict) and part in node.value:
-                node = node.value[part]
-            elif isinstance(node.value, tuple) and isinstance(part, int) and part < len(node.value):
+            inside = isinstance(node.value, dict) and part in node.value
+            if inside or (node.is_list and isinstance(part, int) and part < len(node.value)):
                 node = node.value[part]
         return node
 
@@ -227,7 +226,7 @@ class _Builder:
     def _node(self, event: Any, depth: int) -> Node:
         place = self._place(event)
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event.anchor, place)
+            return self._alias(str(event.anchor), place)
         before = self._count
         self._grow(1, place)
         if depth > MAX_DEPTH:
