@@ -150,7 +150,8 @@ def sample_size(shares: tuple[float, ...], detect: float, alpha: float, wanted: 
     """The smallest n from which on the test finds every bias of `detect` with the wanted power.
 
     Exact: searched upward from the normal approximation. Since counts are whole numbers the power climbs in
-    a saw-tooth, so n is taken where a whole tooth lies above the wanted power. ValueError if no bias is possible.
+    a saw-tooth, so n is taken where a whole tooth lies above the wanted power. ValueError when no share can
+    be off by that much.
     """
     level = alpha / _tests(len(shares))
     rough = [
@@ -176,6 +177,15 @@ def _downward(n: int, shares: tuple[float, ...], detect: float, alpha: float, wa
     while n > 2 and worst_power(n - 1, shares, detect, alpha) >= wanted:
         n -= 1
     return n
+
+
+def cycles_against_chance(k: int, alpha: float) -> int:
+    """How many cycles of k requests chance gets right, each backend once in each, with at most this chance.
+
+    One cycle of independent, equal choices is a permutation with probability k! / k^k (Feller, An
+    Introduction to Probability Theory, volume 1, section II.3).
+    """
+    return ceil(log(alpha) / (lgamma(k + 1) - k * log(k)))
 
 
 def smallest_bias(n: int, shares: Sequence[float], alpha: float, wanted: float) -> float:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from harness.checks.words import clock_time, sentences
+from harness.checks.words import clock_time, listed, sentences
+from harness.events import Seen
+from harness.history import of
 
 if TYPE_CHECKING:
     from harness.events import RequestDone
-    from harness.evidence import Facts, ServiceFacts
+    from harness.evidence import Evidence, Facts, ServiceFacts
 
 NOTHING_SENT = "no request was sent"
 
@@ -41,6 +43,32 @@ def offered(name: str, owner: ServiceFacts) -> frozenset[str]:
     if registers.get(name):
         return frozenset(registers[name])
     return frozenset(model for models in registers.values() for model in models)
+
+
+def serving_name(done: RequestDone, facts: Facts, among: Container[str]) -> str:
+    """The one of these names that stands for who served a request; else the name that the answer gave."""
+    owner = facts.owner(done.served_by)
+    if done.served_by in among or owner is None:
+        return done.served_by
+    meant = [name for name in (owner.name, *owner.registers) if name in among]
+    return meant[0] if len(meant) == 1 else done.served_by
+
+
+def foreign_names(names: Iterable[str], evidence: Evidence) -> str:
+    """Why names can be nobody's in particular: no service has them and no registry ever showed them."""
+    shown = {
+        name
+        for _, seen in of(evidence.records, Seen)
+        if seen.view == "services" and seen.ok and not seen.same
+        for name in seen.value
+    }
+    foreign = sorted(name for name in names if evidence.facts.owner(name) is None and name not in shown)
+    if not foreign:
+        return ""
+    return (
+        f"answers came from {listed(foreign)}, which no service answers as: state it under 'answers_as' of "
+        "its service in the topology or inventory"
+    )
 
 
 def told(done: RequestDone) -> str:

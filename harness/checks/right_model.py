@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.checks.requests import NOTHING_SENT, WHO_SERVES, claimants, is_ok, offered, told_all
+from harness.checks.requests import (
+    NOTHING_SENT,
+    WHO_SERVES,
+    claimants,
+    is_ok,
+    offered,
+    told_all,
+)
 from harness.checks.words import clock_time, count, listed, sentences
 from harness.verdict import Verdict, failed, passed, unknown
 
@@ -48,12 +54,11 @@ class RightModel:
 def _nothing_wrong(asked: list[RequestDone], facts: Facts) -> Verdict:
     attributed = [done for done in asked if claimants(done, facts)]
     nameless = [done for done in asked if is_ok(done) and not claimants(done, facts)]
-    foreign = Counter(done.served_by for done in nameless if done.served_by)
+    foreign = sorted({done.served_by for done in nameless if done.served_by})
     if foreign:
-        who = listed(sorted(foreign))
         return unknown(
-            f"{count(foreign.total(), 'answer')} came from {who}, which no service answers as: "
-            "state it under 'answers_as' of its service in the topology or inventory"
+            f"answers came from {listed(foreign)}, and nothing states which models are offered there: say so "
+            "under 'registers' or 'answers_as' of its service in the topology or inventory"
         )
     if nameless:
         return unknown(f"{len(nameless)} of {count(len(asked), 'request')} went unattributed: {WHO_SERVES}")
