@@ -136,7 +136,7 @@ router_lists() {
     local services name
     services=$(http_get "$1" "$router_port" /services) || return 1
     for name in "${@:2}"; do
-        [[ $services == *"\"$name-server\""* ]] || return 1
+        [[ $services =~ \"$name-server\"[^{}]*\"healthy\":true ]] || return 1
     done
 }
 
