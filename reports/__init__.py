@@ -2,7 +2,7 @@
 
 ```
 from reports import write_reports
-write_reports(Path("artifacts/latest"), ("markdown", "junit=build/junit.xml"))
+write_reports(Path("artifacts/latest"), ("html", "junit=build/junit.xml"))
 ```
 """
 
@@ -24,13 +24,14 @@ REPORTS: Kinds[Report] = Kinds(
     "report",
     {
         "console": "reports.console:Console",
+        "html": "reports.html:Html",
         "json": "reports.json:Json",
         "junit": "reports.junit:JUnit",
         "markdown": "reports.markdown:Markdown",
     },
 )
 
-DEFAULT = ("json", "junit", "markdown")
+DEFAULT = ("json", "junit", "markdown", "html")
 
 
 def load_report(run_dir: Path) -> RunReport:

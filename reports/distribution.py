@@ -9,28 +9,33 @@ from reports.model import Distribution, Share
 
 
 def distribution_of(numbers: Mapping[str, Any]) -> Distribution | None:
-    """Who served how many, if a check put that into its numbers as `backends`; None for anything else."""
-    backends = numbers.get("backends")
-    if not isinstance(backends, list) or not all(isinstance(b, Mapping) and "name" in b for b in backends):
+    """Who served how many, as the check `distribution` puts it into its numbers; None for anything else."""
+    drawn = numbers.get("distribution")
+    if not isinstance(drawn, Mapping) or not isinstance(drawn.get("backends"), Mapping):
         return None
-    total = sum(int(b.get("observed", 0)) for b in backends)
+    total = int(drawn.get("n") or 0)
     return Distribution(
-        policy=str(numbers.get("policy", "")),
+        policy=str(drawn.get("policy", "")),
         total=total,
-        shares=tuple(_share(b, total) for b in backends),
-        p=_number(numbers.get("p")),
-        alpha=_number(numbers.get("alpha")),
-        detect=_number(numbers.get("detect")),
+        shares=tuple(
+            _share(str(name), backend, total)
+            for name, backend in drawn["backends"].items()
+            if isinstance(backend, Mapping)
+        ),
+        p=_number(drawn.get("p_value")),
+        alpha=_number(drawn.get("alpha")),
+        detect=_number(drawn.get("detectable")),
     )
 
 
-def _share(backend: Mapping[str, Any], total: int) -> Share:
-    count = int(backend.get("observed", 0))
+def _share(name: str, backend: Mapping[str, Any], total: int) -> Share:
+    count = int(backend.get("observed") or 0)
+    expected = _number(backend.get("expected"))
     return Share(
-        name=str(backend["name"]),
+        name=name,
         count=count,
         share=count / total if total else 0.0,
-        expected=_number(backend.get("expected")),
+        expected=expected / total if expected is not None and total else None,
         low=_number(backend.get("low")),
         high=_number(backend.get("high")),
     )

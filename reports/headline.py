@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.verdict import Status
@@ -47,15 +48,15 @@ def scenario_headline(
         return _unfinished(name, cut_short, missing, len(steps), seconds)
     if status in {Status.FAIL, Status.UNKNOWN}:
         sentence = f"{status.upper()}: {name}: {why or 'the run itself could not be judged'}"
-        return Headline(sentence=sentence, what=why, where=name, owner="infrastructure")
+        return Headline(word=status.upper(), sentence=sentence, what=why, where=name, owner="infrastructure")
     judged = [step for step in steps if step.status == Status.PASS]
     skipped = sum(step.status == Status.NOT_APPLICABLE for step in steps)
     if not judged:
         sentence = f"NOTHING WAS JUDGED: {name}: no step applies to these hosts."
-        return Headline(sentence=sentence, where=name)
+        return Headline(word="NOTHING WAS JUDGED", sentence=sentence, where=name)
     rest = f"; {counted(skipped, 'step')} not applicable to these hosts" if skipped else ""
     sentence = f"PASSED: {name}: {counted(len(judged), 'step')} kept in {lasted(seconds)}{rest}."
-    return Headline(sentence=sentence, where=name)
+    return Headline(word="PASSED", sentence=sentence, where=name)
 
 
 def _of_step(bad: Sequence[StepReport], status: str, cut_short: str) -> Headline:
@@ -73,6 +74,7 @@ def _of_step(bad: Sequence[StepReport], status: str, cut_short: str) -> Headline
     if cut_short:
         parts.append(f"The run was cut short: {_sentence(cut_short)}")
     return Headline(
+        word=word,
         sentence=" ".join(parts),
         what=step.message,
         where=f"{step.file}:{step.line}",
@@ -92,9 +94,10 @@ def _unfinished(
         f"CUT SHORT after {lasted(seconds)}{why}: {name}: {never}, so nothing can be said for the whole."
     )
     return Headline(
+        word="CUT SHORT",
         sentence=sentence,
         what=never,
-        where=name,
+        where=f"{missing[0].file}:{missing[0].line}" if missing else name,
         when=seconds,
         owner="" if cut_short == INTERRUPTED else blamed(cut_short),
         anchor=missing[0].anchor if missing else "",
@@ -108,19 +111,12 @@ def run_headline(status: str, scenarios: Sequence[ScenarioReport]) -> Headline:
         return worst.headline
     if status == Status.PASS:
         kept = sum(scenario.counts.get(Status.PASS, 0) for scenario in scenarios)
-        return Headline(sentence=f"PASSED: {len(scenarios)} scenarios, {counted(kept, 'step')} kept.")
+        return Headline(
+            word="PASSED", sentence=f"PASSED: {len(scenarios)} scenarios, {counted(kept, 'step')} kept."
+        )
     alike = sum(scenario.status == status for scenario in scenarios)
     few = f" ({alike} of {len(scenarios)} scenarios: {status})"
-    head = worst.headline
-    return Headline(
-        sentence=head.sentence + few,
-        what=head.what,
-        where=head.where,
-        when=head.when,
-        owner=head.owner,
-        again=head.again,
-        anchor=head.anchor,
-    )
+    return replace(worst.headline, sentence=worst.headline.sentence + few)
 
 
 def _sentence(text: str) -> str:

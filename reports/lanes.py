@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.events import (
     FaultHealed,
     FaultProven,
+    FaultRequested,
     HostDown,
     HostUp,
     Seen,
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 Change = tuple[float, str, str]
 """When, the new state (empty: none), and a note."""
 
-STATE_UNDER = {"kill": "dead", "stop": "dead", "restart": "dead", "pause": "paused"}
+STATE_UNDER = {"kill": "dead", "stop": "stopped", "restart": "stopped", "pause": "paused"}
 """The state of a service that such a fault hits; other faults leave its state as it is."""
 
-NOT_THERE = frozenset({"starting", "paused", "dead", "silent"})
+NOT_THERE = frozenset({"starting", "paused", "dead", "stopped", "silent"})
 """States in which nothing can be expected of a service."""
 
 
@@ -97,6 +98,7 @@ def _service(
 
 
 def _service_changes(name: str, records: Sequence[Record], hitting: set[str]) -> Iterator[Change]:
+    disturbed = False
     for record in records:
         event = record.event
         match event:
@@ -104,11 +106,14 @@ def _service_changes(name: str, records: Sequence[Record], hitting: set[str]) ->
                 yield record.t, "starting", f"pid {event.pid}" if event.pid else ""
             case ServiceReady(service=s) if s == name:
                 yield record.t, "ready", f"ready {event.after:.2f} s after its start: {event.by}"
+            case FaultRequested(fault=f) if f in hitting:
+                disturbed = True
             case ServiceExited(service=s) if s == name:
-                yield record.t, "dead", how_it_ended(event)
+                yield record.t, "stopped" if event.expected and not disturbed else "dead", how_it_ended(event)
             case FaultProven(fault=f) if f in hitting and event.what in STATE_UNDER:
                 yield record.t, STATE_UNDER[event.what], f"{event.what} {event.target}"
             case FaultHealed(fault=f) if f in hitting and event.what in STATE_UNDER:
+                disturbed = False
                 yield record.t, "ready", f"{event.what} {event.target} healed"
 
 

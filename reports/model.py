@@ -212,8 +212,9 @@ class LogReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """The verdict in one sentence, and its parts."""
+    """The verdict in one sentence, the word it begins with, and its parts."""
 
+    word: str
     sentence: str
     what: str = ""
     where: str = ""

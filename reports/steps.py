@@ -144,7 +144,7 @@ class Steps:
         event = record.event
         match event:
             case FaultProven() | FaultHealed() | FaultUnproven():
-                return event.fault in own or record.t >= since
+                return event.fault in own or record.t > since
             case ServiceExited():
                 return record.t >= since and not event.expected
             case Seen():
@@ -177,7 +177,7 @@ def owner_of(event: StepJudged) -> str:
 
 
 def blamed(text: str) -> str:
-    """Whose move it is when nothing could be judged: muster's, if the text tells of a bug, else the machine's."""
+    """Whose move it is when nothing was judged: muster's if the text tells of a bug, else the machine's."""
     return "harness" if _BUG.search(text) else "infrastructure"
 
 

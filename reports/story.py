@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,7 @@ class Story:
         named = [name for name in now if name in about.replace(",", " ").split()]
         if named:
             return event.source, f"{event.view}: still lists {_some(named)}", ""
-        what = f"unchanged ({_some(now)})" if now else _short(self._value[n])
+        what = f"unchanged ({_some(now)})" if now else _plain(self._value[n])
         return event.source, f"{event.view}: {what}", ""
 
 
@@ -134,6 +135,18 @@ def _some(names: Iterable[str], most: int = 8) -> str:
     names = list(names)
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
+
+
+def _plain(value: Any) -> str:
+    """A value that is no list of entries: a status and its body, or JSON."""
+    if value in ({}, {"models": []}, []):
+        return "lists nothing"
+    if isinstance(value, Mapping) and "status" in value:
+        body = value.get("json") or value.get("body") or ""
+        return (
+            f"HTTP {value['status']} {_short(body if isinstance(body, str) else json.dumps(body))}".rstrip()
+        )
+    return _short(json.dumps(value, default=str))
 
 
 def _short(value: Any, most: int = 160) -> str:

@@ -252,13 +252,17 @@ def _discovery(tape: Tape) -> None:
     third = STEPS[EVENLY,]
     tape.begin(third)
     ended, _ = load(tape, third.path, "model-1", "ac", 62, 0.012)
-    backends = [
-        {"name": f"babysitter-{x}-server", "observed": 31, "expected": 0.5, "low": 0.31, "high": 0.69}
-        for x in "ac"
-    ]
-    numbers = {"policy": "round-robin", "backends": backends, "p": 1.0, "alpha": 1e-6, "detect": 0.25}
+    one = {"observed": 31, "expected": 31.0, "share": 0.5, "low": 0.33, "high": 0.67}
+    numbers = {
+        "policy": "round-robin",
+        "n": 62,
+        "backends": {f"babysitter-{x}-server": one for x in "ac"},
+        "p_value": 1.0,
+        "detectable": 0.25,
+        "alpha": 1e-6,
+    }
     message = "62 requests went to 2 backends evenly: 31 and 31"
-    tape.judge(third, "pass", message, evidence=(ended,), numbers=numbers)
+    tape.judge(third, "pass", message, evidence=(ended,), numbers={"distribution": numbers})
 
 
 def _backend_dies(tape: Tape) -> None:
