@@ -36,8 +36,8 @@ class Logs:
     ```
 
     Another service may have logged a request if it was disturbed while the request was under way: a router
-    may then ask a second one. Where no log can be read at all the check is not applicable; requests to services
-    whose log could not be read are unknown.
+    may then ask a second one. Where no log can be read at all the check is not applicable; requests to
+    services whose log could not be read are unknown.
     """
 
     every_request_in: Literal["its_service"] = "its_service"
@@ -113,14 +113,16 @@ def _open(evidence: Evidence) -> _Book:
             break
         if isinstance(event, RequestLogged):
             logged[event.request].setdefault(event.service, event)
-            states.setdefault(event.service, "")
+            states[event.service] = ""
         elif isinstance(event, LogRead):
             states[event.service] = event.error
     serving = frozenset(s.name for s in evidence.facts.services if any(s.registers.values()))
+    unreadable = {name: error for name, error in states.items() if error and name in serving}
     return _Book(
         logged=logged,
-        readable=frozenset(name for name, error in states.items() if not error and name in serving),
-        unreadable={name: error for name, error in states.items() if error and name in serving},
+        # A log that cannot be read is recorded as such at the first look; one that is silent is not.
+        readable=serving - unreadable.keys() if states else frozenset(),
+        unreadable=unreadable,
         serving=serving,
         disturbed=_disturbed(evidence),
     )

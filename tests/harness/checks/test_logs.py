@@ -51,6 +51,14 @@ def test_a_request_that_is_not_logged_is_named() -> None:
     )
 
 
+def test_a_service_that_logs_nothing_is_named_at_once() -> None:
+    """While the run goes on, a service whose log stays silent fails when other logs are read."""
+    story = logged(served("babysitter-a-server"), "router", 0)
+    verdict = Logs().judge(story.evidence())
+    assert verdict.status is Status.FAIL
+    assert "babysitter-a served requests" in verdict.message
+
+
 def test_a_request_in_the_wrong_log_is_named_with_its_line() -> None:
     """A request that a second service logged fails, with the place."""
     story = logged(logged(served("babysitter-a-server"), "babysitter-a", 0), "babysitter-c", 0, line=12)
