@@ -14,13 +14,13 @@ from itertools import pairwise
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from harness.errors import did_you_mean
+from harness.errors import Place, did_you_mean
 from harness.options import Names
 from harness.references import Broken, FromEnvironment, resolve_text, to_text
-from harness.type_words import explain, place_of
+from harness.type_words import explain, hint_at, place_of
 from harness.yaml_places import Node, Problems
 
 T = TypeVar("T")
@@ -142,8 +142,8 @@ class Reader:
     problems: Problems
     names: Callable[[str], tuple[str, ...] | None]
 
-    def from_short_form(self, cls: type[T], node: Node, what: str) -> T | None:
-        """The main option alone, all options as a mapping, or nothing at all (every default)."""
+    def from_short_form(self, cls: type[T], node: Node, what: str, called: str) -> T | None:
+        """The main option alone (named as the kind is `called`), all options, or nothing at all."""
         main = options_of(cls)[0] if options_of(cls) else None
         keys = {option.key for option in options_of(cls)}
         if node.value is None:
@@ -153,7 +153,7 @@ class Reader:
         if main is None:
             self.problems.add(node, f"{what} has no options, got {node.shown()}")
             return None
-        return self.build(cls, {main.key: node}, node, what)
+        return self.build(cls, {main.key: node}, node, what, labels={main.key: called})
 
     def from_mapping(self, cls: type[T], node: Node, what: str) -> T | None:
         """All options, each under its key."""
@@ -168,7 +168,8 @@ class Reader:
         given: Mapping[str, Node],
         where: Node,
         what: str,
-        keys: Mapping[str, Any] | None = None,
+        keys: Mapping[str, Place] | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> T | None:
         """An instance from options by key; every mistake is noted, and any makes it None."""
         options = {option.key: option for option in options_of(cls)}
@@ -181,7 +182,7 @@ class Reader:
             if option.required and key not in given:
                 self.problems.add(where, f"{what} needs '{key}'{_because(option)}")
         values = {
-            option.field: self.value(option.hint, given[key], key)
+            option.field: self.value(option.hint, given[key], (labels or {}).get(key, key))
             for key, option in options.items()
             if key in given
         }
@@ -195,7 +196,8 @@ class Reader:
 
     def value(self, hint: Any, node: Node, label: str) -> Any:
         """A node's value as a type wants it; mistakes are noted."""
-        if takes_list(hint) and isinstance(node.value, Scalar) and node.value not in _literals(hint):
+        lists = takes_list(hint) and not _reads_itself(hint)
+        if lists and isinstance(node.value, Scalar) and node.value not in _literals(hint):
             node = Node((node,), node.place)
         if any(isinstance(leaf.value, Broken) for leaf in leaves(node)):
             return None
@@ -205,7 +207,9 @@ class Reader:
             value = validated(hint, node)
         except ValidationError as error:
             path = place_of(error, node)
-            if (at := node.at(path)).stands_for and not isinstance(at.value, (str, dict, NoneType)):
+            at = node.at(path)
+            texts = at.stands_for and takes(hint_at(hint, path), str)
+            if texts and not isinstance(at.value, (str, dict, NoneType)):
                 return self.value(hint, node.with_at(path, replace(at, value=to_text(at.plain()))), label)
             place, message = explain(error, hint, node, label)
             self.problems.add(place, message)
@@ -220,6 +224,10 @@ class Reader:
         if known is None or not name or name in known:
             return
         self.problems.add(leaf, f"no {mark.what} is called '{name}'.{did_you_mean(name, known)}")
+
+
+def _reads_itself(hint: Any) -> bool:
+    return get_origin(hint) is Annotated and any(isinstance(m, BeforeValidator) for m in get_args(hint)[1:])
 
 
 def _dataclass_of(hint: Any) -> type | None:

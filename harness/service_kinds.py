@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from harness.errors import did_you_mean
+from harness.kind_options import Reader, options_of
 from harness.options import ServiceName
 from harness.quantities import Duration
 from harness.yaml_places import Node, Problems, read_yaml
 
+KIND_KEYS = ("kind", "about", "options")
 SHIPPED = Path(__file__).resolve().parent.parent / "scenarios" / "kinds"
 WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Scalar = str | int | float | bool
+
+
+def _words(value: Any) -> Any:
+    """A command as a list of words; a line of text is split as a shell splits it, numbers become text."""
+    if isinstance(value, str):
+        value = shlex.split(value)
+    if not isinstance(value, list):
+        return value
+    numbers = (int, float)
+    return tuple(str(v) if isinstance(v, numbers) and not isinstance(v, bool) else v for v in value)
+
+
+_WORD = {"anyOf": [{"type": "string"}, {"type": "number"}]}
+Command = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_words),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": _WORD}]}),
+]
 
 OPTION_TYPES: Mapping[str, Any] = {
     "port": Port,
@@ -92,7 +113,7 @@ class LogFields:
 class ServiceFields:
     """What can be said of a service, in a topology or as a kind's template."""
 
-    command: tuple[str, ...] = ()
+    command: Command = ()
     """The program and its arguments; {host.address} is where it has to listen."""
     image: str = ""
     """The container image it runs in, where hosts are containers."""
@@ -188,8 +209,6 @@ def _folders(starts: Iterable[Path]) -> list[Path]:
 
 def read_kind(path: Path, problems: Problems) -> ServiceKind | None:
     """Read one kind's file."""
-    from harness.kind_options import Reader, options_of
-
     before = len(problems.found)
     node = read_yaml(path, problems)
     if node is None:
@@ -199,24 +218,34 @@ def read_kind(path: Path, problems: Problems) -> ServiceKind | None:
         return None
     fields = {option.key for option in options_of(ServiceFields)}
     for key in node.value:
-        if key not in fields | {"kind", "about", "options"}:
-            problems.unknown_key(node.keys[key], key, fields | {"kind", "about", "options"}, "a kind")
+        if key not in fields | set(KIND_KEYS):
+            problems.unknown_key(node.keys[key], key, fields | set(KIND_KEYS), "a kind")
     stated = node.value.get("kind")
     if stated is None or stated.value != path.stem:
         problems.add(stated or node, f"kind: must be '{path.stem}', as its file is called")
-    reader = Reader(problems, lambda _: None)
     options = node.value.get("options", Node({}, node.place))
-    read = {
-        name: reader.from_mapping(KindOption, option, f"option '{name}'")
-        for name, option in (options.value or {}).items()
-    }
+    read = _read_options(options, problems)
     if len(problems.found) > before:
         return None
+    about = node.value.get("about")
     return ServiceKind(
         name=path.stem,
-        about=str(node.value.get("about", Node("", node.place)).value or ""),
-        options={name: option for name, option in read.items() if option is not None},
-        defaults={n: o.value["default"] for n, o in (options.value or {}).items() if "default" in o.value},
+        about=" ".join(str(about.value or "").split()) if about else "",
+        options=read,
+        defaults={name: o.value["default"] for name, o in options.value.items() if "default" in o.value},
         template={key: item for key, item in node.value.items() if key in fields},
         node=node,
     )
+
+
+def _read_options(options: Node, problems: Problems) -> dict[str, KindOption]:
+    if not options.is_mapping:
+        problems.add(options, f"options: expected a mapping from names to types, got {options.shown()}")
+        return {}
+    reader = Reader(problems, lambda _: None)
+    found: dict[str, KindOption] = {}
+    for name, node in options.value.items():
+        option = reader.from_mapping(KindOption, node, f"option '{name}'")
+        if option is not None:
+            found[name] = option
+    return found

@@ -43,6 +43,7 @@ class ServiceTemplate:
         kinds: ServiceKinds,
         reader: Reader,
         parent: ServiceTemplate | None = None,
+        called: str = "",
     ) -> None:
         self.name = name
         self.host = host
@@ -51,6 +52,8 @@ class ServiceTemplate:
         self.kinds = kinds
         self.reader = reader
         self.parent = parent
+        self.called = called
+        self.broken = False
         self.scope = Namespace("")
         self.kind = self._kind()
         self.options: Mapping[str, KindOption] = self.kind.options if self.kind else {}
@@ -66,13 +69,13 @@ class ServiceTemplate:
     @property
     def path(self) -> str:
         """The name, below its parent's."""
-        return f"{self.parent.path}.{self.name}" if self.parent else self.name
+        return f"{self.parent.path}.{self.called}" if self.parent else self.name
 
     def _kind(self) -> ServiceKind | None:
         stated = self.node.value.get("kind")
         if stated is None:
             return None
-        if stated.value not in self.kinds:
+        if not isinstance(stated.value, str) or stated.value not in self.kinds:
             message = (
                 f"no service kind is called {stated.shown()}.{did_you_mean(str(stated.value), self.kinds)}"
             )
@@ -158,6 +161,7 @@ class ServiceTemplate:
             self.kinds,
             self.reader,
             self,
+            name,
         )
         port = {"port": self._later("option", "port")} if "port" in self.options else {}
         child.scope = Namespace(self.scope.what, port, self.scope.all())
@@ -223,22 +227,24 @@ class ServiceTemplate:
     def _quietly(self, what: str, name: str) -> Any:
         try:
             return self.find(what, name)
-        except NotedAlready:
-            return None
         except BadReference as error:
-            self.problems.add(self.place, str(error))
+            self.broken = True
+            if not isinstance(error, NotedAlready):
+                self.problems.add(self.place, str(error))
             return None
 
     def spec(self) -> ServiceSpec | None:
         """The finished spec; None if anything about it is mistaken."""
         before = len(self.problems.found)
+        if not self._usable():
+            return None
         self.check()
-        fields = {name: self._quietly("field", name) for name in FIELDS} if self._usable() else {}
-        if fields and not (fields["command"] or fields["image"] or self._mistaken(before)):
+        fields = {name: self._quietly("field", name) for name in FIELDS}
+        if not (self._stated("command") or self._stated("image") or self._mistaken(before)):
             self.problems.add(
                 self.place, f"{self.path} says neither command nor image: nothing can be started"
             )
-        if self._mistaken(before) or not fields:
+        if self._mistaken(before):
             return None
         return ServiceSpec(
             name=self.name,
@@ -253,7 +259,7 @@ class ServiceTemplate:
         return self.kind is not None or "kind" not in self.node.value
 
     def _mistaken(self, before: int) -> bool:
-        return len(self.problems.found) > before
+        return self.broken or len(self.problems.found) > before
 
     def plain_option(self, name: str) -> Any:
         """An option's value; a nested service as a mapping."""

@@ -196,7 +196,7 @@ class StepReader:
             self._problems.add(
                 also, f"a step does one thing; this one has {' and '.join(doing)}. Make it two steps"
             )
-        if not doing and "expect" not in node.value and "steps" not in node.value:
+        if not doing and not {"expect", "steps"} & set(node.value) and set(node.value) <= set(KEYS):
             self._problems.add(step.place, f"the step does nothing and expects nothing; {_one_of()}")
         if not doing:
             return step
@@ -205,7 +205,7 @@ class StepReader:
         if does in ROLES:
             action = self.one_of(ROLES[does], written)
         else:
-            action = self._reader.from_short_form(ACTIONS[does], written, f"'{does}'")
+            action = self._reader.from_short_form(ACTIONS[does], written, f"'{does}'", does)
         return replace(step, does=does, action=action)
 
     def one_of(self, kinds: Kinds[Any], node: Node, timing: tuple[str, ...] = ()) -> Any:
@@ -232,14 +232,14 @@ class StepReader:
         if not rest or main.value is None:
             if not rest:
                 at = replace(main, place=node.keys[name]) if main.value is None else main
-                return self._reader.from_short_form(cls, at, what)
+                return self._reader.from_short_form(cls, at, what, name)
             return self._reader.build(cls, rest, node, what, node.keys)
         options = options_of(cls)
         if not options:
             self._problems.add(main, f"{what} has no options, got {main.shown()}")
             return None
         given = {options[0].key: main, **rest}
-        return self._reader.build(cls, given, node, what, node.keys)
+        return self._reader.build(cls, given, node, what, node.keys, {options[0].key: name})
 
     def _kind_in(self, kinds: Kinds[Any], node: Node, timing: tuple[str, ...]) -> str | None:
         named: list[str] = [key for key in node.value if key in kinds]

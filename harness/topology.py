@@ -83,7 +83,7 @@ def _check_name(name: str, where: Node, problems: Problems, what: str) -> None:
     if not WORD.fullmatch(name):
         problems.add(place, f"'{name}' cannot be the name of a {what}: letters, digits, '-' and '_' only")
     elif name in RESERVED:
-        problems.add(place, f"'{name}' cannot be the name of a {what}: references use it ({{{name}.…}})")
+        problems.add(place, f"'{name}' cannot be the name of a {what}: it is a word of references")
 
 
 def _templates(

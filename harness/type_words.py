@@ -51,7 +51,7 @@ def _alternatives(hint: Any) -> list[str]:
     if origin is Literal:
         return [f"'{value}'" for value in arguments]
     if isinstance(origin, type) and issubclass(origin, (list, tuple, set, frozenset)):
-        return [f"a list, each {in_words(arguments[0])}" if arguments else "a list"]
+        return [f"a list, each item {in_words(arguments[0])}" if arguments else "a list"]
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return ["a mapping"]
     return [
@@ -65,7 +65,7 @@ def _annotated(inner: Any, *marks: Any) -> list[str]:
     bounds = _bounds([b for m in marks for b in (m.metadata if isinstance(m, FieldInfo) else [m])])
     for mark in marks:
         if isinstance(mark, BeforeValidator) and mark.func in _QUANTITIES:
-            return [_QUANTITIES[mark.func] + bounds]
+            return [f"{_QUANTITIES[mark.func]}, {bounds.strip(', ')}".rstrip(", ")]
         if isinstance(mark, Names):
             return [f"the name of a {mark.what}" if mark.what[0] != "a" else f"the name of an {mark.what}"]
     words = _alternatives(inner)
@@ -106,8 +106,8 @@ def explain(error: ValidationError, hint: Any, node: Node, label: str) -> tuple[
         for d, p in zip(details, paths, strict=True)
         if p == path and "error" in d.get("ctx", {})
     ]
-    wanted = _hint_at(hint, path)
-    if own and not any(word in _QUANTITIES.values() for word in _alternatives(wanted)):
+    wanted = hint_at(hint, path)
+    if own and not any(word.startswith(tuple(_QUANTITIES.values())) for word in _alternatives(wanted)):
         return where, f"{name}: {own[0]}"
     return where, f"{name}: expected {in_words(wanted)}, got {where.shown()}{_advice(wanted, where)}"
 
@@ -131,7 +131,8 @@ def _real_path(node: Node, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
     return tuple(path)
 
 
-def _hint_at(hint: Any, path: tuple[str | int, ...]) -> Any:
+def hint_at(hint: Any, path: tuple[str | int, ...]) -> Any:
+    """The type of what a path leads to within a value of a type."""
     for part in path:
         hint = _inside(hint, part)
     return hint

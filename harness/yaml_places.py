@@ -188,6 +188,10 @@ def _broken(text: str, file: str, error: yaml.MarkedYAMLError) -> tuple[Place, s
         problem = "a tab; YAML is indented with spaces"
     else:
         problem = ", ".join(part for part in (error.problem, error.context) if part) or "it breaks off"
+        begun = error.context_mark
+        problem += (
+            f" that begins in line {begun.line + 1}" if begun and error.context and begun.line < line else ""
+        )
     return Place(file, line + 1, column + 1), f"not valid YAML: {problem}"
 
 
