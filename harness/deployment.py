@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.model import ServiceSpec, Topology
 
 
-def facts_of(specs: Iterable[ServiceSpec], stated_by: str) -> Facts:
+def facts_of(specs: Iterable[ServiceSpec], topology: Topology) -> Facts:
     """What resolved specs state, as checks see it."""
     services = tuple(
         ServiceFacts(
@@ -33,7 +33,7 @@ def facts_of(specs: Iterable[ServiceSpec], stated_by: str) -> Facts:
         )
         for spec in specs
     )
-    return Facts(services=services, stated_by=stated_by)
+    return Facts(services=services, stated_by=topology.stated_by, serving_at_least=topology.serving_at_least)
 
 
 class Deployment:
@@ -49,10 +49,10 @@ class Deployment:
         self.hosts = hosts
         self.clock = workspace.clock
         self.history = workspace.history
-        self.facts = facts_of(specs, topology.stated_by)
+        self.facts = facts_of(specs, topology)
         self._specs: Mapping[str, ServiceSpec] = {spec.name: spec for spec in specs}
         self._services: dict[str, Service] = {}
-        self._opened: list[AbstractAsyncContextManager[Service]] = []
+        self._opened: dict[str, AbstractAsyncContextManager[Service]] = {}
 
     def spec(self, service: str) -> ServiceSpec:
         """The resolved spec of a service."""
@@ -130,17 +130,29 @@ class Deployment:
             await ready[other].wait()
         context = self.hosts.service(spec)
         self._services[spec.name] = await context.__aenter__()
-        self._opened.append(context)
+        self._opened[spec.name] = context
         await self.until_ready(Target(service=spec.name))
         ready[spec.name].set()
 
     async def take_down(self) -> None:
-        """Stop every service, all at once; what went wrong with any of them is raised when all are done."""
-        closing = [context.__aexit__(None, None, None) for context in self._opened]
-        self._opened.clear()
-        for result in await asyncio.gather(*closing, return_exceptions=True):
-            if isinstance(result, BaseException):
-                raise result
+        """Stop every service, users before what they use; what went wrong is raised when all are down."""
+        wrong: list[BaseException] = []
+        while self._opened:
+            used = {
+                other for name in self._opened for other in used_by(self._specs[name], self._specs.values())
+            }
+            wave = [name for name in self._opened if name not in used] or list(self._opened)
+            closing = [self._opened.pop(name).__aexit__(None, None, None) for name in wave]
+            results = await asyncio.gather(*closing, return_exceptions=True)
+            wrong += [result for result in results if isinstance(result, BaseException)]
+        if wrong:
+            raise wrong[0]
+
+
+def used_by(spec: ServiceSpec, others: Iterable[ServiceSpec]) -> set[str]:
+    """The names of those whose URL stands in what a service is started with."""
+    texts = [*spec.command, *spec.env.values(), *spec.files.values()]
+    return {o.name for o in others if o.name != spec.name and o.url and any(o.url in text for text in texts)}
 
 
 @asynccontextmanager

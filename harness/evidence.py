@@ -34,6 +34,7 @@ class Facts:
 
     services: tuple[ServiceFacts, ...] = ()
     stated_by: str = ""
+    serving_at_least: int = 0
 
     def service(self, name: str) -> ServiceFacts | None:
         """The service with that name."""
@@ -83,7 +84,11 @@ class Facts:
             )
             for s in raw["services"]
         )
-        return cls(services=services, stated_by=raw["stated_by"])
+        return cls(
+            services=services,
+            stated_by=raw["stated_by"],
+            serving_at_least=raw.get("serving_at_least", 0),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

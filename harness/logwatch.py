@@ -5,52 +5,22 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from contextvars import Context
+from typing import TYPE_CHECKING
 
 from harness.events import LogRead, RequestLogged
+from harness.logsources import CHUNK, LogUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
-    from pathlib import Path
 
     from harness.history import History
+    from harness.logsources import Source
 
 EVERY = 0.25
-"""Seconds between two looks at the logs."""
-CHUNK = 1 << 20
-"""Bytes read at a time, so that a flooded log cannot stall the run."""
-
-
-class Source(Protocol):
-    """Where a service's log comes from."""
-
-    service: str
-    name: str
-
-    def read_more(self) -> bytes:
-        """What has been logged since the last call; OSError says why it cannot be read."""
-
-
-@dataclass(slots=True)
-class FileSource:
-    """A log file of the run directory, or one named by an inventory."""
-
-    service: str
-    path: Path
-    name: str = ""
-    offset: int = 0
-
-    def __post_init__(self) -> None:
-        self.name = self.name or str(self.path)
-
-    def read_more(self) -> bytes:
-        """The next bytes, at most CHUNK."""
-        with self.path.open("rb") as file:
-            file.seek(self.offset)
-            new = file.read(CHUNK)
-        self.offset += len(new)
-        return new
+"""Seconds between two looks at logs that cost nothing to read."""
+REFETCH_AFTER = 1.0
+"""Seconds between two fetches of a log that costs something."""
 
 
 class LogWatch:
@@ -64,11 +34,13 @@ class LogWatch:
         self._lines: dict[str, int] = {}
         self._known: set[tuple[str, str]] = set()
         self._errors: dict[str, str] = {}
+        self._fetched: dict[str, float] = {}
+        self._looking = asyncio.Lock()
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[LogWatch]:
-        """Look at the logs every now and then until the context ends."""
-        task = asyncio.create_task(self._follow(), name="follow logs")
+        """Look at the eager logs every now and then until the context ends."""
+        task = asyncio.create_task(self._follow(), name="follow logs", context=Context())
         try:
             yield self
         finally:
@@ -76,39 +48,50 @@ class LogWatch:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _follow(self) -> None:
+        eager = [source for source in self._sources if source.eager]
         while True:
-            self.look()
+            await self._read(eager)
             await asyncio.sleep(EVERY)
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """Read what is new in every log and record the request ids in it."""
-        for source in self._sources:
-            try:
-                self._take(source)
-            except OSError as error:
-                self._errors[source.service] = f"{source.name} cannot be read: {error.strerror or error}"
+        now = self._history.now()
+        due = [
+            s for s in self._sources if s.eager or now - self._fetched.get(s.service, -1e9) >= REFETCH_AFTER
+        ]
+        self._fetched |= {source.service: now for source in due}
+        await self._read(due)
 
-    def conclude(self) -> None:
+    async def conclude(self) -> None:
         """Read to the present end and record, for every log, how far it was read or why it was not."""
-        self.look()
+        await self._read(self._sources)
         for source in self._sources:
-            self._history.append(
-                LogRead(
-                    service=source.service,
-                    log=source.name,
-                    lines=self._lines.get(source.service, 0),
-                    error=self._errors.get(source.service, ""),
-                )
-            )
+            self._tell(source, self._errors.get(source.service, ""))
 
-    def _take(self, source: Source) -> None:
-        while new := source.read_more():
+    def _tell(self, source: Source, error: str) -> None:
+        lines = self._lines.get(source.service, 0)
+        self._history.append(LogRead(service=source.service, log=source.name, lines=lines, error=error))
+
+    async def _read(self, sources: Sequence[Source]) -> None:
+        async with self._looking:
+            for source in sources:
+                try:
+                    await self._take(source)
+                except LogUnreadable as error:
+                    if self._errors.get(source.service) != str(error):
+                        self._errors[source.service] = str(error)
+                        self._tell(source, str(error))
+
+    async def _take(self, source: Source) -> None:
+        while new := await source.read_more():
+            self._errors.pop(source.service, None)
             for line, request in self._ids_in(source.service, new):
                 if (source.service, request) not in self._known:
                     self._known.add((source.service, request))
                     self._history.append(
                         RequestLogged(service=source.service, request=request, log=source.name, line=line)
                     )
+            await asyncio.sleep(0)
 
     def _ids_in(self, service: str, new: bytes) -> Iterator[tuple[int, str]]:
         *lines, rest = (self._rest.get(service, b"") + new).split(b"\n")

@@ -89,10 +89,14 @@ class HostSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """Hosts and their services; `stated_by` says where that was stated."""
+    """Hosts and their services; `stated_by` says where that was stated.
+
+    `serving_at_least`: how many services must serve models, where the names alone do not say it.
+    """
 
     hosts: tuple[HostSpec, ...]
     stated_by: str = ""
+    serving_at_least: int = 0
 
     @property
     def services(self) -> tuple[ServiceSpec, ...]:
@@ -120,7 +124,8 @@ class Step:
     """One thing done (`action` of the role `does`: load, fault, start, stop, call, wait) or expected, or both.
 
     `id` is unique in the scenario; `path` holds the names from the top. An empty `each` leaves one step whose
-    `nothing` says why it has nothing to judge.
+    `nothing` says why it has nothing to judge. `presumes` names an earlier step without which this one says
+    nothing: where that one is not applicable, this one is not either.
     """
 
     id: str
@@ -132,6 +137,7 @@ class Step:
     steps: tuple[Step, ...] = ()
     limit: float = 60.0
     nothing: str = ""
+    presumes: str = ""
 
     @property
     def name(self) -> str:

@@ -147,12 +147,12 @@ def _report(config: pytest.Config) -> None:
         directory.rmdir()
         return
     from harness.errors import EnvironmentFailure
-    from reports import verdict_line, write_reports
+    from reports import load_report, write_reports
 
     wanted = config.getoption("report")
     try:
         written = write_reports(directory, wanted) if wanted else write_reports(directory)
-        lines = [verdict_line(directory), *(f"  {name}: {path}" for name, path in written.items())]
+        lines = [load_report(directory).headline.sentence, *(f"  {name}: {path}" for name, path in written.items())]
     except EnvironmentFailure as error:
         lines = [f"no report could be written: {error}"]
     config.stash[WRITTEN] = lines

@@ -35,7 +35,8 @@ from harness.expectation import judge
 from harness.history import History, of
 from harness.hosts import HOSTS
 from harness.hosts.base import Workspace
-from harness.logwatch import FileSource, LogWatch
+from harness.logsources import source_of
+from harness.logwatch import LogWatch
 from harness.observers import Observers
 from harness.references import Scope, resolve, resolve_service
 from harness.steps import Performer, walk
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from harness.deployment import Deployment
     from harness.history import Record
     from harness.hosts.base import Hosts
-    from harness.logwatch import Source
+    from harness.logsources import Source
     from harness.model import Scenario, ServiceSpec, Step
     from harness.settings import RunSettings
 
@@ -158,7 +159,7 @@ class _Run:
             )
             performer = Performer(stage)
             await performer.perform(self.scenario.steps[: self.last])
-            logs.conclude()
+            await logs.conclude()
             self.settled = deployment.history.now()
         return stage, performer
 
@@ -172,8 +173,8 @@ class _Run:
             performer.record(check, merge_verdicts(verdicts), 0.0)
 
     def _log_sources(self, deployment: Deployment) -> Sequence[Source]:
-        logs = [(service.spec.name, service.log) for service in deployment.services()]
-        return [FileSource(service=name, path=path) for name, path in logs if path is not None]
+        root = _folder_of(self.scenario)
+        return [source_of(s.spec.name, s.log, s.spec.log, root) for s in deployment.services()]
 
     def _nothing_ran(self, history: History, why: str) -> None:
         """The deployment failed: whatever has no verdict yet is unknown, with that reason."""
@@ -243,7 +244,7 @@ class _Run:
                 for s in shown
             ),
             steps=tuple(self._planned(step) for step in [*walk(scenario.steps), *scenario.checks]),
-            facts=facts_of(shown, scenario.topology.stated_by),
+            facts=facts_of(shown, scenario.topology),
             started=self.clock.wall(),
             at_least=scenario.at_least,
             environment=settings.environment,

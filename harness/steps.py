@@ -49,12 +49,15 @@ class Performer:
         self._history = stage.deployment.history
         self._recorded: set[str] = set()
         self._halted = ""
+        self._left_out: dict[str, Verdict] = {}
 
     async def perform(self, steps: Sequence[Step], since: float | None = None) -> None:
         """Perform the steps; `since` is where the clocks of expectations start inside a fault."""
         for step in steps:
             if self._halted:
                 self.leave_out(step, unknown(f"not run: {self._halted}"))
+            elif step.presumes in self._left_out:
+                self.leave_out(step, self._left_out[step.presumes])
             else:
                 await self._perform_one(step, since)
 
@@ -70,7 +73,7 @@ class Performer:
             try:
                 verdict = merge_verdicts(await self._act(step, since))
             except NotApplicable as error:
-                verdict = not_applicable(str(error))
+                verdict = self._left_out[step.name] = not_applicable(str(error))
                 self._leave_nested_out(step, verdict)
             except Exception as error:  # noqa: BLE001  # whatever an action raises ends the steps, not the recording
                 verdict = self._halt(step, error)

@@ -11,7 +11,7 @@ from harness.expectation import judge
 from harness.verdict import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from harness.evidence import Facts
     from harness.history import History
@@ -38,13 +38,14 @@ async def await_verdict(
     *,
     since: float,
     load: str = "",
-    look: Callable[[], None] = lambda: None,
+    look: Callable[[], Awaitable[None]] | None = None,
 ) -> Verdict:
     """Judge an expectation, waiting as long as its `within` or `for` allows; `look` is called before each judgement."""
     limit = expect.within if expect.within is not None else expect.hold
     deadline = since + limit if limit is not None else None
     while True:
-        look()
+        if look is not None:
+            await look()
         seen = len(history.records)
         verdict = judge(expect, evidence_now(history, facts, since=since, deadline=deadline, load=load))
         over = deadline is None or history.now() >= deadline

@@ -158,10 +158,10 @@ def _run_one(scenario: Scenario, invocation: Invocation, base: Path, only: str, 
 
 
 def _conclude(base: Path, invocation: Invocation, progress: Progress) -> None:
-    from reports import verdict_line, write_reports
+    from reports import load_report, write_reports
 
     written = write_reports(base, invocation.reports) if invocation.reports else write_reports(base)
     sys.stdout.flush()
-    progress.console.print(verdict_line(base), style="bold", markup=False)
+    progress.console.print(load_report(base).headline.sentence, style="bold", markup=False)
     for name, path in written.items():
         progress.console.print(f"  {name}: {path}", markup=False)

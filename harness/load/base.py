@@ -18,7 +18,8 @@ class Client:
 
     `urls` maps service names to base URLs; `identity` lists the response headers that say who served, outermost
     first, and `pattern` a regular expression for the content; `requests` is the number to send when the scenario
-    says `auto`; `headers` go with every request (an authorization token); `cap` bounds the requests of a load.
+    says `auto`; `headers` go with every request (an authorization token); `cap` bounds the requests of a load;
+    `drain` is how many seconds requests in flight may take to end once the load is over.
     """
 
     load: str
@@ -30,6 +31,7 @@ class Client:
     requests: int | None = None
     headers: Mapping[str, str]
     cap: int | None = None
+    drain: float = 5.0
     id_prefix: str = "mu"
 
 

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from harness.events import RequestDone
     from harness.load.base import Client
 
-DRAIN = 5.0
-"""Seconds that requests in flight may take to end once a load was told to stop."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How much traffic: a number of requests, or a rate for some seconds, or (neither) until cancelled."""
@@ -32,18 +28,19 @@ class Plan:
     rate: float | None = None
     seconds: float | None = None
 
-    def numbers(self) -> Iterator[int]:
-        """The requests to send, from 0."""
+    def numbers(self, cap: int | None) -> Iterator[int]:
+        """The requests to send, from 0, at most `cap`."""
         total = self.requests
         if total is None and self.rate is not None and self.seconds is not None:
             total = max(1, round(self.rate * self.seconds))
-        return iter(range(total)) if total is not None else count()
+        bounds = [bound for bound in (total, cap) if bound is not None]
+        return iter(range(min(bounds))) if bounds else count()
 
 
 async def drive(plan: Plan, client: Client, send: Callable[[int], Awaitable[RequestDone]]) -> None:
     """Send everything the plan says, record every outcome; a cancelled load drains before it ends."""
     outcomes: Counter[str] = Counter()
-    numbers = plan.numbers()
+    numbers = plan.numbers(client.cap)
     begun = client.history.now()
     stopping = asyncio.Event()
     client.history.append(
@@ -73,7 +70,7 @@ async def drive(plan: Plan, client: Client, send: Callable[[int], Awaitable[Requ
         await asyncio.gather(*senders)
     except asyncio.CancelledError:
         stopping.set()
-        await asyncio.wait(senders, timeout=DRAIN)
+        await asyncio.wait(senders, timeout=client.drain)
         raise
     finally:
         stopping.set()

@@ -32,6 +32,7 @@ class Probing:
         self._random = random
         self._tasks: dict[Backend, asyncio.Task[None]] = {}
         self._wakes: dict[Backend, asyncio.Event] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def begin(self, backends: Iterable[Backend]) -> None:
         for backend in backends:
@@ -39,9 +40,14 @@ class Probing:
             self._tasks[backend] = asyncio.ensure_future(self._probe(backend))
 
     def end(self, backends: Iterable[Backend]) -> None:
+        """Backends have left the table; one that still has requests on their way is asked until they are done."""
         for backend in backends:
             self._tasks.pop(backend).cancel()
             self._wakes.pop(backend).set()
+            if backend.outstanding:
+                task = asyncio.ensure_future(self._see_off(backend))
+                self._leaving.add(task)
+                task.add_done_callback(self._leaving.discard)
 
     def hurry(self, backend: Backend) -> None:
         """A backend was found down by a request: ask often until it is back."""
@@ -49,8 +55,9 @@ class Probing:
             self._wakes[backend].set()
 
     async def close(self) -> None:
-        tasks = list(self._tasks.values())
-        self.end(list(self._tasks))
+        tasks = [*self._tasks.values(), *self._leaving]
+        for task in tasks:
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _probe(self, backend: Backend) -> None:
@@ -67,6 +74,16 @@ class Probing:
                 self._proxy.lives(backend, "it answers")
             elif failures >= self._patience and backend.down_since is None:
                 self._proxy.silent(backend, f"{failures} probes without an answer")
+
+    async def _see_off(self, backend: Backend) -> None:
+        """A backend whose lease ended may be frozen: what waits for it must not wait for ever."""
+        failures = 0
+        while backend.outstanding:
+            failures = 0 if await self._answers(backend) else failures + 1
+            if failures >= self._patience:
+                self._proxy.silent(backend, f"it left the registry, {failures} probes without an answer")
+                return
+            await asyncio.sleep(LONGEST_PAUSE)
 
     async def _rest(self, backend: Backend) -> None:
         """Wait for the next probe, or until a request finds the backend down."""
