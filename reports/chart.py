@@ -119,15 +119,21 @@ def _lanes(scenario: ScenarioReport, scale: _Scale) -> Iterator[Lane]:
     if scenario.faults:
         shapes = tuple(shape for fault in scenario.faults for shape in _fault(fault, scale))
         yield Lane("faults", "faults", 0, LANE, shapes)
-    for host in scenario.hosts:
-        yield Lane(host.name, "host", 0, LANE, title=host.address)
-        for service in host.services:
-            shapes = tuple(_band(band, scale, LANE / 2 - 6, 12) for band in service.states)
-            yield Lane(service.name, "service", 0, LANE, shapes, title=service.url)
-    yield from _view_lanes(scenario.visibility, scale)
     if scenario.requests.total:
         shapes = tuple(requests_shapes(scenario.requests, scale.seconds))
         yield Lane("requests", "traffic", 0, TRAFFIC, shapes, title=_extent(scenario.requests))
+    height = _service_height(sum(len(host.services) for host in scenario.hosts))
+    for host in scenario.hosts:
+        yield Lane(host.name, "host", 0, min(LANE, height + 4), title=host.address)
+        for service in host.services:
+            shapes = tuple(_band(band, scale, height / 4, height / 2) for band in service.states)
+            yield Lane(service.name, "service", 0, height, shapes, title=service.url)
+    yield from _view_lanes(scenario.visibility, scale)
+
+
+def _service_height(services: int) -> float:
+    """The more services there are, the lower are their lanes."""
+    return next((height for most, height in ((24, LANE), (48, 17)) if services <= most), 12)
 
 
 def _step_lanes(steps: Sequence[StepReport], scale: _Scale) -> Iterator[Lane]:
@@ -227,13 +233,14 @@ def _cells(places: Iterable[tuple[float, float, str]]) -> Iterator[Shape]:
     )
     most = max(counted.values(), default=1)
     width, height = 100 / COLUMNS, (TRAFFIC - 16) / ROWS
-    for (outcome, column, row), count in sorted(counted.items()):
+    # What did not succeed is drawn last and never faint: one failure among thousands has to be seen.
+    for (outcome, column, row), count in sorted(counted.items(), key=lambda cell: (cell[0][0] != "ok", cell)):
         yield Shape(
             f"cell is-{outcome}",
             round(column * width, 3),
             width,
             round(8 + row * height, 1),
             round(height, 1),
-            weight=round(0.15 + 0.85 * math.log1p(count) / math.log1p(most), 2),
+            weight=round(0.15 + 0.85 * math.log1p(count) / math.log1p(most), 2) if outcome == "ok" else 1.0,
             title=f"{count} {outcome}",
         )

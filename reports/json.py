@@ -18,5 +18,6 @@ class Json:
 
     def render(self, run: RunReport, out: TextIO) -> None:
         value = as_json(run)
-        json.dump({"format": value.pop("format"), **value}, out, ensure_ascii=False, separators=(",", ":"))
-        out.write("\n")
+        # `dumps`, not `dump`: only that one encodes in C.
+        value = {"format": value.pop("format"), **value}
+        out.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n")

@@ -11,6 +11,8 @@ from harness.events import (
     FaultRequested,
     HostDown,
     HostUp,
+    RequestDone,
+    RequestLogged,
     Seen,
     ServiceExited,
     ServiceReady,
@@ -53,6 +55,7 @@ def hosts_of(
     manifest: Manifest, records: Sequence[Record], faults: Sequence[FaultReport], end: float
 ) -> tuple[HostReport, ...]:
     """The hosts in the topology's order, each with its services' states."""
+    records = [record for record in records if not isinstance(record.event, RequestDone | RequestLogged)]
     addresses = {e.host: e.address for _, e in of(records, HostUp)} | {
         host: address for host, address in manifest.hosts.items() if address
     }

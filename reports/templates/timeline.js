@@ -105,11 +105,13 @@ class Timeline {
       counts.set(key, (counts.get(key) ?? 0) + 1);
     }
     const most = Math.max(...counts.values());
-    return [...counts].map(([key, count]) => {
+    // What did not succeed is drawn last and never faint.
+    const ordered = [...counts].sort(([a], [b]) => b.startsWith("ok ") - a.startsWith("ok "));
+    return ordered.map(([key, count]) => {
       const [outcome, column, row] = key.split(" ");
       const x = (begin + (end - begin) * column / COLUMNS) / this.seconds * 100;
       return svg("rect", { class: `cell is-${outcome}`, x: `${x}%`, width: `${(end - begin) / COLUMNS / this.seconds * 100}%`, y: top + 8 + row * 80 / ROWS, height: 80 / ROWS,
-        opacity: 0.15 + 0.85 * Math.log1p(count) / Math.log1p(most) }, `${count} ${outcome}`);
+        opacity: outcome === "ok" ? 0.15 + 0.85 * Math.log1p(count) / Math.log1p(most) : 1 }, `${count} ${outcome}`);
     });
   }
 
