@@ -134,16 +134,16 @@ def _views(check: Check, evidence: Evidence) -> frozenset[View]:
 
 
 def _moments(check: Check, views: frozenset[View], evidence: Evidence) -> Iterator[Moment]:
-    """Each moment of the window at which an observer showed the check something new."""
+    """Each moment of the window at which an observer showed the check something new, or nothing any more."""
     records = [r for r in evidence.records if r.t <= evidence.until and not isinstance(r.event, _NOT_STATE)]
-    answered: set[View] = set()
+    answering: dict[View, bool] = {}
     for index, record in enumerate(records):
         event = record.event
-        if record.t < evidence.since or not isinstance(event, Seen) or not event.ok:
+        if record.t < evidence.since or not isinstance(event, Seen):
             continue
         view = (event.source, event.view)
-        if view in views and (view not in answered or not event.same):
-            answered.add(view)
+        if view in views and (answering.get(view) is not event.ok or (event.ok and not event.same)):
+            answering[view] = event.ok
             prefix = replace(evidence, records=records[: index + 1], until=record.t)
             yield Moment(record.t, check.judge(prefix))
 

@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.checks.words import after, clock_time
-from harness.events import Called, Seen
+from harness.events import Called
 from harness.options import ServiceName
 from harness.verdict import Verdict, failed, passed, unknown
 
@@ -23,12 +23,13 @@ class Http:
     """The answer of a `call`, or of a URL that is looked at again and again, is as stated.
 
     ```yaml
-    call: {get: "{router.url}/models"}
+    call: "{router.url}/models"
     expect: {http: "", status: 200, json: {object: list}}
 
     expect: {http: /health, at: registry, status: 200, within: 5s}
     ```
 
+    A URL that does not answer fails; one that nobody looked at is *unknown*.
     `json` and `headers` state a part: what they do not mention may be anything. A list in `json` states every
     item.
     """
@@ -87,10 +88,13 @@ class Http:
         if not url:
             return unknown(f"'{self.url}' is a path, and no service '{self.at}' with a URL is known")
         looks = evidence.observations(VIEW + url, self.at)
-        answered = [(record, value) for record, seen, value in looks if seen.ok]
-        if not answered:
-            return unknown(_silence(url, [(record.t, seen) for record, seen, _ in looks], evidence))
-        record, value = answered[-1]
+        if not looks:
+            return unknown(f"nobody looked at {url} in these {evidence.until - evidence.since:.1f} s")
+        record, seen, value = looks[-1]
+        if not seen.ok:
+            since = max((r.t for r, e, _ in looks if e.ok), default=None)
+            when = "" if since is None else f" (the last answer came at {clock_time(since)})"
+            return failed(f"no answer {after(evidence, record.t)}{when}: {seen.error}", evidence=[record.n])
         where = f"{url} at {clock_time(record.t)}, {after(evidence, record.t)}"
         return self._compare(where, value, record.n)
 
@@ -156,9 +160,3 @@ def _differs(path: str, wanted: Any, got: Any) -> str:
 def _short(value: Any, most: int = 120) -> str:
     text = " ".join(str(value).split())
     return text if len(text) <= most else text[:most] + "..."
-
-
-def _silence(url: str, looks: Sequence[tuple[float, Seen]], evidence: Evidence) -> str:
-    if not looks:
-        return f"nobody looked at {url} in these {evidence.until - evidence.since:.1f} s"
-    return f"{url} has not answered since {clock_time(looks[0][0])}: {looks[-1][1].error}"

@@ -4,9 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.checks.availability import Availability
+from harness.checks.http import Http
 from harness.checks.models import Models
 from harness.checks.registered import Registered
 from harness.errors import Place
+from harness.events import Seen
 from harness.expectation import is_over, judge
 from harness.model import Expect
 from harness.verdict import Status
@@ -60,6 +62,18 @@ def test_hold_in_the_dark_is_unknown() -> None:
     assert verdict.status is Status.UNKNOWN
     assert "from 00:00.100 to 00:05.000" in verdict.message
     assert "(refused)" in verdict.message
+
+
+def test_hold_sees_an_answer_that_fails_to_come() -> None:
+    """A URL that refuses once in between did not answer all the while."""
+    url = "http://server1:18000/health"
+    answer = {"status": 200, "headers": {}, "body": "", "json": None}
+    view = f"http:{url}"
+    story = Story().add(1, Seen(source="", view=view, ok=True, took=0.1, value=answer))
+    story.silence(1.5, f"{url} refused the connection", "", view).same(2, "", view)
+    verdict = judge(expect(Http(url), hold=2.0), story.evidence(0.5, 2.5))
+    assert verdict.status is Status.FAIL
+    assert "refused the connection" in verdict.message
 
 
 def test_hold_of_a_load_is_judged_as_a_whole() -> None:

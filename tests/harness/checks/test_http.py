@@ -81,13 +81,13 @@ def test_a_path_at_a_service_is_observed() -> None:
     assert check.judge(story.evidence()).status is Status.PASS
 
 
-def test_a_silent_url_is_unknown() -> None:
-    """A URL that never answered, or was never looked at, is unknown with the reason."""
+def test_a_silent_url_fails() -> None:
+    """A URL that does not answer fails with how and since when; one that nobody looked at is unknown."""
     check = Http(URL, status=200)
     story = Story().silence(1, f"{URL} refused the connection", "", f"http:{URL}")
     verdict = check.judge(story.evidence())
-    assert verdict.status is Status.UNKNOWN
-    assert verdict.message == f"{URL} has not answered since 00:01.000: {URL} refused the connection"
+    assert verdict.status is Status.FAIL
+    assert verdict.message == f"no answer 1.0 s after the step began: {URL} refused the connection"
     assert check.judge(Story().evidence()).status is Status.UNKNOWN
 
 
