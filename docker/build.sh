@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# docker/build.sh [--save FILE | --to HOST]: builds the images that docker hosts run in, if they are not there.
+#
+#   muster-system:local    every component and mock: `muster-system NAME ...`, `muster-mock NAME ...`
+#   muster-sandbox:local   what a simulated host is held by: `ip`, `tc`, `nft`
+#
+# --save FILE writes muster-system:local to a file (load it with `docker load -i FILE`), --to HOST brings it to
+# the engine of another machine over ssh. Exit code 0: they are there. 6: they could not be built, and why.
+# 4: wrong usage.
+#
+# Tags are made from what goes in (muster-base:HASH, muster-deps:HASH, muster-system:HASH), so unchanged sources
+# build nothing. The base is python:3.12-slim where an image registry answers, else made from Debian's packages
+# (as root). Dependencies come in as wheels, fetched by this machine's pip: nothing is downloaded in a container.
+set -euo pipefail
+
+CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+readonly debian=bookworm mirror=${MUSTER_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+readonly tools=python3,iproute2,nftables,ca-certificates
+
+say() { echo "images: $*" >&2; }
+cannot() { say "$*"; exit 6; }
+usage() { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; }
+
+work=''
+container=''
+tidy() {
+    [[ -z $container ]] || docker rm -f "$container" >/dev/null 2>&1 || true
+    [[ -z $work ]] || rm -rf --one-file-system "$work"
+}
+trap tidy EXIT
+
+hash_of() { sha256sum | cut -c1-12; }
+there() { docker image inspect "$1" >/dev/null 2>&1; }
+
+# run_out LOG COMMAND...: runs a command whose output only matters when it fails.
+run_out() {
+    local log=$1
+    shift
+    "$@" >"$log" 2>&1 || cannot "$1 failed: $(grep -v '^ *$' "$log" | tail -n 1) (all of it: run docker/build.sh with KEEP=1, see $log)"
+}
+
+# --- the base: a system with Python and the tools of the network ------------------------------------------------
+
+from_registry() {
+    [[ ${MUSTER_BASE:-auto} != debian ]] || return 1
+    timeout 300 docker pull -q python:3.12-slim >/dev/null 2>&1 || return 1
+    say "base from python:3.12-slim"
+    container=$(docker create python:3.12-slim sh -c \
+        'apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2 nftables && rm -rf /var/lib/apt/lists/*')
+    run_out "$work/base.log" docker start -a "$container"
+    commit "$1"
+}
+
+from_debian() {
+    ((EUID == 0)) || cannot "no image registry answers, and making the base from Debian's packages needs root: sudo docker/build.sh"
+    if ! command -v debootstrap >/dev/null; then
+        command -v apt-get >/dev/null || cannot "no image registry answers and there is no debootstrap: install it, or make python:3.12-slim available"
+        say "installing debootstrap"
+        apt-get update -qq >/dev/null 2>&1 || true
+        run_out "$work/apt.log" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap
+    fi
+    say "base from the packages of Debian $debian (a minute)"
+    run_out "$work/debootstrap.log" debootstrap --variant=minbase --include="$tools" "$debian" "$work/root" "$mirror"
+    tar -C "$work/root" --one-file-system --exclude='./usr/share/'{doc,man,locale,info}'/*' --exclude='./var/lib/apt/lists/*' \
+        --exclude='./var/cache/*' --exclude='./var/log/*' --exclude='./dev/*' --exclude='__pycache__' -c . |
+        docker import --change 'ENV LANG=C.UTF-8' --change 'CMD ["sh"]' - "$1" >/dev/null
+}
+
+# --- what is put on top of it -----------------------------------------------------------------------------------
+
+# commit TAG [CHANGE...]: makes an image of $container.
+commit() {
+    local tag=$1 changes=()
+    shift
+    for change in "$@"; do changes+=(--change "$change"); done
+    docker commit "${changes[@]}" "$container" "$tag" >/dev/null
+    docker rm -f "$container" >/dev/null
+    container=''
+}
+
+# layer BASE TAG FOLDER: an image of BASE with the files of FOLDER at the same place, its Python compiled.
+layer() {
+    local base=$1 tag=$2 folder=$3 packages
+    packages=$(cd "$folder" && find opt/muster/lib -mindepth 1 -maxdepth 1 -printf '/%p ')
+    # shellcheck disable=SC2086 # one word per package
+    container=$(docker create "$base" python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash $packages)
+    tar -C "$folder" --owner=0 --group=0 -c . | docker cp -q - "$container:/"
+    docker start -a "$container" >/dev/null 2>&1 || true # what does not compile is not imported either
+    commit "$tag" 'ENV PYTHONPATH=/opt/muster/lib' 'CMD ["muster-system","--help"]'
+}
+
+dependencies() {
+    local python platform
+    python=$(docker run --rm --network none "$1" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    say "dependencies as wheels for Python $python"
+    platform=$(uname -m)
+    .venv/bin/python - >"$work/wanted.txt" <<'PYTHON'
+import tomllib
+from pathlib import Path
+
+for wanted in tomllib.loads(Path("pyproject.toml").read_text())["project"]["dependencies"]:
+    print(wanted)
+PYTHON
+    run_out "$work/pip.log" .venv/bin/python -m pip install --quiet --no-compile --target "$work/deps/opt/muster/lib" \
+        --only-binary=:all: --python-version "$python" --implementation cp --platform "manylinux_2_28_$platform" \
+        --platform "manylinux_2_17_$platform" --platform "manylinux2014_$platform" --requirement "$work/wanted.txt" --constraint constraints.txt
+    rm -rf "$work/deps/opt/muster/lib/bin"
+    layer "$1" "$2" "$work/deps"
+}
+
+programs() {
+    say "the programs"
+    local name
+    mkdir -p "$work/programs/opt/muster/lib" "$work/programs/usr/local/bin"
+    tar -c --exclude=__pycache__ system mock_services | tar -C "$work/programs/opt/muster/lib" -x
+    for name in system:system mock:mock_services; do
+        printf '#!/usr/bin/env python3\nimport sys\nfrom %s.__main__ import main\nsys.exit(main())\n' "${name#*:}" \
+            >"$work/programs/usr/local/bin/muster-${name%:*}"
+        chmod 755 "$work/programs/usr/local/bin/muster-${name%:*}"
+    done
+    layer "$1" "$2" "$work/programs"
+}
+
+# --- all of it --------------------------------------------------------------------------------------------------
+
+build() {
+    local base deps system
+    base=muster-base:$(sed -n '/^readonly debian/,/^# --- what is put/p' docker/build.sh | hash_of)
+    deps=muster-deps:$({ echo "$base"; sed -n '/^dependencies = \[/,/^\]/p' pyproject.toml; cat constraints.txt; } | hash_of)
+    system=muster-system:$({
+        echo "$deps"
+        find system mock_services -type f ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
+    } | hash_of)
+    work=$(mktemp -d "${TMPDIR:-/tmp}/muster-images.XXXXXX")
+    there "$base" || there "$system" || from_registry "$base" || from_debian "$base"
+    there "$deps" || there "$system" || dependencies "$base" "$deps"
+    there "$system" || programs "$deps" "$system"
+    docker tag "$system" muster-system:local
+    docker tag "$base" muster-sandbox:local
+    say "muster-system:local is $system, muster-sandbox:local is $base"
+}
+
+save=''
+to=''
+case ${1:-} in
+    '') ;;
+    --save) save=${2:?FILE is missing} ;;
+    --to) to=${2:?HOST is missing} ;;
+    -h | --help) usage; exit 0 ;;
+    *) usage; exit 4 ;;
+esac
+
+docker/engine.sh --check >/dev/null || exit 6
+[[ -x .venv/bin/python ]] || scripts/setup
+lock=${TMPDIR:-/tmp}/muster-images.$(id -u).lock
+exec 9>"$lock"
+flock -w 600 9 || cannot "another docker/build.sh is at work since ten minutes ($lock)"
+build
+if [[ $save ]]; then docker save muster-system:local muster-sandbox:local -o "$save" && say "saved to $save; load it with: docker load -i $save"; fi
+if [[ $to ]]; then docker save muster-system:local | gzip | ssh -o BatchMode=yes "$to" 'gunzip | docker load' && say "loaded by the engine of $to"; fi
