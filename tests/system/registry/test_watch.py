@@ -111,6 +111,7 @@ def test_says_when_it_cannot_resume(shown: str) -> None:
     """An id of another registry, or none at all, is answered with a reset and a new snapshot."""
 
     async def scenario(client: httpx.AsyncClient) -> None:
+        await register(client, "a", "b")
         async with client.stream("GET", "/watch", params={"since": shown}) as response:
             events = Watching(response)
             reset = await events.next()
@@ -168,6 +169,8 @@ def test_a_watcher_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch
                     break
             else:
                 await until(lambda: counted(client, "registry_watchers_cut_off_total 1"))
+            # Its connection has ended, unread bytes and all: left are this watch and this client's other one.
+            await until(lambda: counted(client, "registry_connections 2"))
         writer.close()
 
     play(scenario)
