@@ -1,8 +1,8 @@
 """A component's configuration: a frozen dataclass whose fields are its flags, TOML keys and variables.
 
 `port: Annotated[Port, "the port to listen on"] = 18000` gives `--port`, the key `port`, the variable
-`MUSTER_<NAME>_PORT`, the default and the help. A flag wins over the environment, that over the file, that over
-the default. Marks inside Annotated: a plain string is the help, `Positional` and `InFile` are below.
+`MUSTER_<NAME>_PORT`, the default and the help. A flag wins over the environment, that over the file, and that
+over the default. Marks inside Annotated: a plain string is the help, `Positional` and `InFile` are below.
 """
 
 import argparse
@@ -90,7 +90,7 @@ def read_config(prog: str, about: str, config: type[C], argv: list[str], environ
     settings = settings_of(config)
     mistakes: list[str] = []
     given = _from_flags(prog, about, settings, argv, mistakes)
-    variables = _from_environment(prog.split()[-1], settings, environ)
+    variables = _from_environment(prog.rsplit(maxsplit=1)[-1], settings, environ)
     path = given.get("config") or variables.get("config")
     keys = _from_file(Path(str(path[1])).expanduser(), settings, mistakes) if path else {}
     values: dict[str, Any] = {}
@@ -173,7 +173,9 @@ def _from_environment(
     names = {
         f"MUSTER_{program}_{setting.name}".upper().replace("-", "_"): setting.name for setting in settings
     }
-    return {name: (variable, environ[variable]) for variable, name in names.items() if environ.get(variable)}
+    found = {name: (variable, environ[variable]) for variable, name in names.items() if environ.get(variable)}
+    # Kubernetes gives every pod MUSTER_REGISTRY_PORT=tcp://... for a service called muster-registry.
+    return {name: given for name, given in found.items() if not given[1].startswith("tcp://")}
 
 
 def _from_file(path: Path, settings: list[Setting], mistakes: list[str]) -> dict[str, tuple[str, Any]]:

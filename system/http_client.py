@@ -48,6 +48,7 @@ class HttpClient:
 
     def __init__(self, token: str | None = None) -> None:
         self._headers = f"authorization: Bearer {token}\r\n" if token else ""
+        self._tls: ssl.SSLContext | None = None
 
     async def request(self, method: str, url: str, *, json: Any = None, within: float = 2.0) -> Answer:
         """The answer to one request; raises Unreachable when there is none in time."""
@@ -65,7 +66,7 @@ class HttpClient:
 
     async def _exchange(self, method: str, url: str, json: Any) -> Answer:
         parts = urlsplit(url)
-        tls = ssl.create_default_context() if parts.scheme == "https" else None
+        tls = self._tls_context() if parts.scheme == "https" else None
         reader, writer = await asyncio.open_connection(
             parts.hostname, parts.port or (443 if tls else 80), ssl=tls
         )
@@ -74,6 +75,10 @@ class HttpClient:
             return await _answer(reader)
         finally:
             writer.transport.abort()
+
+    def _tls_context(self) -> ssl.SSLContext:
+        self._tls = self._tls or ssl.create_default_context()
+        return self._tls
 
     def _request(self, method: str, netloc: str, path: str, query: str, json: Any) -> bytes:
         target = (path or "/") + (f"?{query}" if query else "")

@@ -94,7 +94,7 @@ def _uvicorn(
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Requests that were cut off at the end of the drain are counted by uvicorn; their traces say nothing more."""
+    """Uvicorn counts the requests that the end of the drain cut off; their traces say nothing more."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
@@ -105,8 +105,6 @@ async def _shut_down(server: "uvicorn.Server", ticking: asyncio.Task[None], list
     await server.shutdown(sockets=[listener])
     if server.server_state.tasks:
         await asyncio.wait(server.server_state.tasks, timeout=1)
-    for connection in list(server.server_state.connections):
-        connection.transport.abort()
 
 
 def _tls_context(config: ComponentConfig) -> ssl.SSLContext | None:

@@ -1,7 +1,6 @@
 """Sockets to listen on, bound before anything else is set up, so that a taken port is known at once."""
 
 import errno
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +27,7 @@ def listen(host: str, port: int, *, reuse_port: bool = False, backlog: int = 204
     except OSError as error:
         listener.close()
         raise StartupError(_why_not(host, port, error)) from None
-    listener.setblocking(False)
+    listener.settimeout(0)
     return listener
 
 
@@ -42,9 +41,10 @@ def _why_not(host: str, port: int, error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
             holder = holder_of(host, port)
-            return f"port {port} on {host} is taken{f' by {holder}' if holder else ''}; stop it or choose another --port"
+            who = f" by {holder}" if holder else ""
+            return f"port {port} on {host} is taken{who}; stop it or choose another --port"
         case errno.EADDRNOTAVAIL:
-            return f"{host} is not an address of this machine; --host takes one that is, or 0.0.0.0 for all of them"
+            return f"{host} is not an address of this machine; --host takes one that is, or 0.0.0.0 for all"
         case errno.EACCES:
             return f"port {port} may not be used by this user; choose a --port of 1024 or above"
         case _:
@@ -52,15 +52,13 @@ def _why_not(host: str, port: int, error: OSError) -> str:
 
 
 def holder_of(host: str, port: int) -> str:
-    """The process that listens on a port, for people: `pid 123 (python -m http.server)`, or nothing if unknown."""
+    """The process that listens on a port, for people: `pid 123 (python -m http.server)`; empty if unknown."""
     wanted = {f"socket:[{inode}]" for inode in _listening_inodes(host, port)}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if any(os.readlink(fd) in wanted for fd in (process / "fd").iterdir()):
-                command = (
-                    (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                )
-                return f"pid {process.name} ({command[:120]})"
+            if any(str(fd.readlink()) in wanted for fd in (process / "fd").iterdir()):
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                return f"pid {process.name} ({command.strip()[:120]})"
         except OSError:
             continue  # gone meanwhile, or another user's
     return ""

@@ -26,4 +26,5 @@ def main(prog: str, about: str, programs: Mapping[str, str], argv: list[str] | N
 
 
 def _usage(prog: str, about: str, programs: Mapping[str, str]) -> str:
-    return f"usage: {prog} NAME [options]\n{about}\nNAME is one of: {', '.join(programs)} (NAME --help says more)"
+    names = ", ".join(programs)
+    return f"usage: {prog} NAME [options]\n{about}\nNAME is one of: {names} (NAME --help says more)"

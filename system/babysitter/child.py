@@ -95,8 +95,8 @@ def _launch(
 ) -> "tuple[subprocess.Popen[bytes], dict[str, int]]":
     """Start the group; returns its leader and the ends of its output to read from.
 
-    Not with the event loop's own call: uvloop leaves copies of the three streams open in the child, and with a
-    copy of the leash's pipe in the group the leash would never see its end.
+    Not with the event loop's own call: uvloop leaves copies of the three streams open in the child, and with
+    a copy of the leash's pipe in the group the leash would never see its end.
     """
     pipes = {"stdout": os.pipe(), "stderr": os.pipe()}
     try:

@@ -105,6 +105,11 @@ def test_a_file_that_cannot_be_read_is_one_mistake(tmp_path: Path, content: str 
     assert mistake.startswith(f"--config {path}: {words}")
 
 
+def test_what_kubernetes_sets_for_a_service_of_that_name_is_no_setting() -> None:
+    """A service called muster-demo puts MUSTER_DEMO_PORT=tcp://... into every pod."""
+    assert read(MUSTER_DEMO_PORT="tcp://10.0.0.7:18000") == DemoConfig()
+
+
 def test_a_second_word_is_refused() -> None:
     """Words that nothing asked for are not ignored."""
     assert mistakes("one", "two") == ["unexpected argument 'two'"]
@@ -126,6 +131,7 @@ def test_durations_have_units(text: Any, seconds: float) -> None:
         (Duration, "5 parsecs"),
         (Duration, True),
         (Port, "-1"),
+        (Port, 65536),
         (Port, 1.5),
         (Port, True),
         (Port, "http"),
