@@ -8,16 +8,25 @@ from system.router.refusals import MODEL_NOT_TEXT, NO_MODEL, NOT_AN_OBJECT, NOT_
 
 
 class Asked:
-    """The model a request names, with the document it was read from."""
+    """The model a request names, with the document it was read from and the session it belongs to."""
 
-    __slots__ = ("document", "model")
+    __slots__ = ("_header", "document", "model")
 
-    def __init__(self, model: str, document: dict[str, Any]) -> None:
+    def __init__(self, model: str, document: dict[str, Any], header: bytes = b"") -> None:
         self.model = model
         self.document = document
+        self._header = header
+
+    @property
+    def session(self) -> str:
+        """What requests of one session have in common: their prompt_cache_key, or else a header's value."""
+        key = self.document.get("prompt_cache_key")
+        if isinstance(key, str) and key:
+            return f"key:{key}"
+        return f"header:{self._header.decode('latin-1')}" if self._header else ""
 
 
-def read_asked(body: bytes) -> Asked | Refusal:
+def read_asked(body: bytes, session: bytes = b"") -> Asked | Refusal:
     """What the body asks for, or why it cannot be told."""
     try:
         document = orjson.loads(body)
@@ -27,5 +36,5 @@ def read_asked(body: bytes) -> Asked | Refusal:
         return NOT_AN_OBJECT
     model = document.get("model")
     if type(model) is str and model:
-        return Asked(model, document)
+        return Asked(model, document, session)
     return NO_MODEL if model is None else MODEL_NOT_TEXT

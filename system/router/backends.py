@@ -1,5 +1,6 @@
 """One backend and what is known of it: its entry, its health, what is on its way to it."""
 
+from system.breaker import Breaker, BreakerSettings
 from system.router.counts import Series
 from system.router.entries import Entry
 
@@ -10,7 +11,8 @@ class Backend:
     """What a router routes to. Counters change on the hot path; health changes only through the table."""
 
     __slots__ = (
-        "answered",
+        "blocked",
+        "breaker",
         "down_since",
         "entry",
         "failed",
@@ -25,11 +27,12 @@ class Backend:
         "silent",
     )
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry, breaker: BreakerSettings = BreakerSettings()) -> None:  # noqa: B008 - frozen
+        self.breaker = Breaker(breaker)
+        self.blocked = False  # what its breaker said last
         self.name = entry.name
         self.outstanding = 0
         self.sent = 0
-        self.answered = 0
         self.failed = 0
         self.probe_seconds = 0.0
         self.series: dict[str, Series] = {}

@@ -40,3 +40,4 @@ class Totals:
         self.requests = 0
         self.refusals: Counter[str] = Counter()
         self.retries: Counter[str] = Counter()
+        self.transitions: Counter[tuple[str, str]] = Counter()

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING
 
 from system.router.asked import Asked
 from system.router.backends import Backend
-from system.router.outcomes import FAILURES, Failure, Outcome, failure_to_connect, is_repeatable
-from system.router.refusals import BROKEN_STREAM, NO_BACKEND, Refusal
+from system.router.hedge import Hedge
+from system.router.outcomes import (
+    FAILURES,
+    RETRIED_STATUSES,
+    Failure,
+    Outcome,
+    failure_to_connect,
+    is_repeatable,
+    retry_after,
+)
+from system.router.refusals import BROKEN_STREAM, NO_BACKEND, QUEUE_FULL, QUEUE_TIMEOUT, Refusal
 from system.router.table import Group
 from system.router.upstream import Connection, Head, Pool
 
@@ -23,29 +32,21 @@ if TYPE_CHECKING:
 class Exchange:
     """A request on its way."""
 
-    __slots__ = (
-        "_chunked",
-        "_connecting",
-        "_connection",
-        "_ending",
-        "_forgiven",
-        "_out",
-        "_paused",
-        "_streamed",
-        "asked",
-        "backend",
-        "began",
-        "closing",
-        "first_byte",
-        "front",
-        "group",
-        "last_heard",
-        "proxy",
-        "request",
-        "started",
-        "status",
-        "tried",
-    )
+    backend: Backend | None = None
+    started = False  # something was sent to the client
+    streamed = False
+    waiting = False  # for a backend to have room
+    waited = 0.0  # since when
+    status = 0
+    first_byte = 0.0
+    _ticket = 0  # of the backend's breaker
+    _connection: Connection | None = None
+    _connecting: asyncio.Task[None] | None = None
+    _hedge: Hedge | None = None
+    _chunked = False
+    _paused = False
+    _forgiven = False
+    _ending = b""  # the last bytes of a stream: whether an event is open
 
     def __init__(
         self, proxy: "Proxy", front: "Front", request: "Request", asked: Asked, group: Group
@@ -55,43 +56,46 @@ class Exchange:
         self.request = request
         self.asked = asked
         self.group = group
-        self.backend: Backend | None = None
-        self.tried: list[Backend] = []
-        self.began = self.last_heard = proxy.clock()
-        self.first_byte = 0.0
-        self.status = 0
-        self.started = False  # something was sent to the client
         self.closing = request.closing
-        self._connection: Connection | None = None
-        self._connecting: asyncio.Task[None] | None = None
+        self.began = self.last_heard = proxy.clock()
+        self.tried: list[Backend] = []
         self._out: list[bytes] = []
-        self._ending = b""  # the last bytes of a stream: whether an event is open
-        self._chunked = self._streamed = self._paused = self._forgiven = False
 
     # towards the backend
 
     def attempt(self) -> None:
-        """Send the request to a backend that was not tried yet, or say that there is none."""
-        backend = self._choose()
-        if backend is None:
-            self._refuse(NO_BACKEND.saying(model=self.asked.model), Outcome.REFUSED)
+        """Send the request to a backend that was not tried yet, wait for room, or say that there is none."""
+        if self.tried:
+            self.last_heard = self.proxy.clock()
+            self.group = self.proxy.table.groups.get(self.asked.model, self.group)
+        usable = self.untried()
+        if not usable:
+            self._refuse(NO_BACKEND.saying(model=self.asked.model[:200]), Outcome.REFUSED)
             return
+        most = self.proxy.settings.outstanding
+        if most:
+            usable = [backend for backend in usable if backend.outstanding < most]
+            if not usable:
+                self._wait()
+                return
+        self._use(self.group.policy.pick(usable, self.asked))
+
+    def untried(self) -> list[Backend]:
+        usable = self.group.usable
+        return [backend for backend in usable if backend not in self.tried] if self.tried else usable
+
+    def _use(self, backend: Backend) -> None:
         self.backend = backend
         self.tried.append(backend)
-        backend.outstanding += 1
-        backend.sent += 1
+        self._ticket = self.proxy.sent(backend)
         pool = self.proxy.pool(backend)
         connection = pool.take()
         if connection is None:
             self._connecting = asyncio.ensure_future(self._connect(pool))
         else:
             self._send(connection)
-
-    def _choose(self) -> Backend | None:
-        usable = self.group.usable
-        if self.tried:
-            usable = [backend for backend in usable if backend not in self.tried]
-        return self.group.policy.pick(usable, self.asked) if usable else None
+        if self.proxy.settings.hedge_after and self._hedge is None:
+            self._hedge = Hedge.plan(self)
 
     async def _connect(self, pool: Pool) -> None:
         try:
@@ -106,17 +110,33 @@ class Exchange:
     def _send(self, connection: Connection) -> None:
         assert self.backend is not None
         self._connection = connection
-        self.last_heard = self.proxy.clock()
         connection.request(self, self.request.wire(self.backend.host_line), self.request.body)
+
+    def _wait(self) -> None:
+        if not self.group.waiting.join(self, self.proxy.settings.queue):
+            self._refuse(QUEUE_FULL.saying(model=self.asked.model[:200]), Outcome.REFUSED)
+            return
+        self.waiting = True
+        self.waited = self.waited or self.proxy.clock()
+
+    def go_on(self) -> None:
+        """There may be room now."""
+        self.waiting = False
+        self.attempt()
 
     # from the backend: upstream.Sink
 
     def head(self, head: Head) -> None:
         assert self.backend is not None
-        self.first_byte = self.proxy.clock()
+        if head.status in (429, 503) and head.retry_after:
+            self.proxy.rest(self.backend, retry_after(head.retry_after))
+        if head.status in RETRIED_STATUSES and self._may_repeat(sent=True, free=False):
+            self._repeat(Outcome.of_status(head.status), f"status {head.status}")
+            return
         self.status = head.status
         self.started = True
-        self._streamed = head.streamed
+        if head.streamed:
+            self.streamed, self.first_byte = True, self.proxy.clock()
         self._chunked = head.until_close or head.chunked
         if self._chunked and self.request.http10:
             self._chunked, self.closing = (
@@ -133,7 +153,7 @@ class Exchange:
             self._out.append(data)
             return
         self._out += (b"%x\r\n" % len(data), data, b"\r\n")
-        if self._streamed:
+        if self.streamed:
             self._ending = data[-4:]
 
     def flush(self) -> None:
@@ -145,7 +165,9 @@ class Exchange:
     def done(self) -> None:
         self._connection = None
         if self._chunked:
-            self.front.write(b"0\r\n\r\n")
+            self._out.append(b"0\r\n\r\n")
+        self.front.write(b"".join(self._out))
+        self._out = []
         self._end(Outcome.of_status(self.status))
 
     def failed(self, failure: Failure, why: str) -> None:
@@ -157,16 +179,18 @@ class Exchange:
             self._break_off(backend)
             self._end(told.outcome)
             return
-        if failure is Failure.BROKE and connection is not None and connection.used > 1:
+        stale = failure is Failure.BROKE and connection is not None and connection.used > 1
+        outcome = Outcome.STALE if stale else told.outcome
+        if stale:
             self._forgive(backend)  # it was idle for a while, and may have been closed as we sent
         else:
             self.proxy.failed(backend, failure, why)
-        if self._may_repeat(sent=told.sent):
-            self._release(told.outcome)
-            self.proxy.totals.retries[failure.value] += 1
-            self.attempt()
+        if self._hedge is not None and self._hedge.under_way:
+            self._release(outcome)
+        elif self._may_repeat(sent=told.sent, free=failure is not Failure.SILENT):
+            self._repeat(outcome, failure.value)
         else:
-            self._refuse(told.refusal.saying(backend=backend.name, phase=why), told.outcome)
+            self._refuse(told.refusal.saying(backend=backend.name, phase=why), outcome)
 
     def _forgive(self, backend: Backend) -> None:
         """An old connection says nothing about the backend: a new one to it will, once."""
@@ -175,22 +199,50 @@ class Exchange:
             self._forgiven = True
             self.tried.remove(backend)
 
-    def _may_repeat(self, *, sent: bool) -> bool:
+    def _may_repeat(self, *, sent: bool, free: bool) -> bool:
+        """Whether another attempt is safe, possible and paid for.
+
+        The first one after a broken or refused connection costs nothing: what it repeats was not done.
+        """
         if sent and not is_repeatable(self.request.path):
             return False
-        return any(backend not in self.tried for backend in self.group.usable)
+        if not self.untried():
+            return False
+        return not sent or (free and len(self.tried) <= 1) or self.proxy.may_retry()
+
+    def _repeat(self, outcome: Outcome, cause: str) -> None:
+        self._stop()
+        self._release(outcome)
+        self.proxy.totals.retries[cause] += 1
+        self.attempt()
 
     def _break_off(self, backend: Backend) -> None:
         """The answer cannot be completed: a stream says so in an event, anything else ends short."""
         self.flush()
         self.closing = True
-        if not self._streamed or not self._chunked:
+        if not self.streamed or not self._chunked:
             self.front.abort()
             return
         event = BROKEN_STREAM.saying(backend=backend.name).event
         if not self._ending.endswith((b"\n\n", b"\r\n\r\n")):
             event = b"\n\n" + event
         self.front.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(event), event))
+
+    def take_over(self, backend: Backend, ticket: int, connection: Connection) -> None:
+        """A hedge was faster: its answer is the answer."""
+        self._stop()
+        self._release(Outcome.CANCELLED)
+        self._hedge = None
+        self.backend, self._ticket, self._connection = backend, ticket, connection
+        connection.sink = self
+        if self._paused:
+            connection.pause()
+
+    def hedge_failed(self, outcome: Outcome, refusal: Refusal) -> None:
+        """A hedge came to nothing; where it was the last hope, that is the answer."""
+        self._hedge = None
+        if self.backend is None:
+            self._refuse(refusal, outcome)
 
     # towards the client
 
@@ -219,17 +271,30 @@ class Exchange:
             self._connection.resume()
 
     def check(self, now: float) -> None:
-        """Called now and then: give up an attempt that is silent for too long."""
+        """Called now and then: give up what takes too long."""
+        if self.waiting:
+            seconds = self.proxy.settings.queue_wait
+            if now - self.waited > seconds:
+                refusal = QUEUE_TIMEOUT.saying(model=self.asked.model[:200], seconds=seconds)
+                self._refuse(refusal, Outcome.REFUSED)
+            return
         late = None if self._paused or self._connection is None else self.proxy.timeouts.exceeded(self, now)
         if late:
-            self._stop()
-            self.failed(Failure.SILENT, late)
+            self._give_up(late)
 
     def reroute(self, why: str) -> None:
         """Its backend has gone silent: try another if nothing was sent to the client and there is one."""
-        if not self.started and self._connection is not None and self._may_repeat(sent=True):
-            self._stop()
-            self.failed(Failure.SILENT, why)
+        repeatable = not self.started and is_repeatable(self.request.path)
+        if repeatable and self._connection is not None and self.untried():
+            self._give_up(why)
+
+    def _give_up(self, why: str) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abandon()
+        self.failed(Failure.SILENT, why)
+
+    # the end
 
     def _refuse(self, refusal: Refusal, outcome: Outcome) -> None:
         self.status = refusal.status
@@ -241,10 +306,15 @@ class Exchange:
         """Account for the attempt that has ended."""
         backend, self.backend = self.backend, None
         if backend is not None:
-            backend.outstanding -= 1
-            self.proxy.account(self, backend, outcome)
+            self.proxy.account(self, backend, self._ticket, outcome)
 
     def _end(self, outcome: Outcome) -> None:
+        if self.waiting:
+            self.waiting = False
+            self.group.waiting.leave(self)
+        if self._hedge is not None:
+            self._hedge.cancel()
+            self._hedge = None
         self._release(outcome)
         self.proxy.ended(self, outcome)
         self.front.exchanged(self)

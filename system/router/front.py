@@ -34,6 +34,7 @@ class Front(asyncio.Protocol):
     __slots__ = (
         "_answering",
         "_exchange",
+        "_held",
         "_reader",
         "_refusal",
         "left",
@@ -51,9 +52,10 @@ class Front(asyncio.Protocol):
         self.since = 0.0  # when this phase began
         self.stuck: float | None = None  # since when the client does not read
         self.left = False
-        self._reader = Reader(proxy.limits, proxy.admits)
+        self._reader = Reader(proxy.limits, proxy.admits, proxy.readers)
         self._exchange: Exchange | None = None
-        self._answering = False
+        self._answering = False  # the loop below is running: who ends an exchange must not start another
+        self._held = False  # reading has stopped: enough requests wait
         self._refusal: Refusal | None = None  # what ends the connection once everything before it is answered
 
     # asyncio's side
@@ -67,15 +69,17 @@ class Front(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None or self.left:
             return  # a client on its way out: the rest is not read
-        if self.phase is Phase.IDLE:
-            self._enter(Phase.READING)
+        reader = self._reader
         try:
-            self._reader.feed(data)
+            reader.feed(data)
         except Refused as refused:
             self._refusal = refused.refusal
+        if self.phase is Phase.IDLE and reader.reading:
+            self._enter(Phase.READING)
         if self._exchange is None:
             self._answer_ready()
-        elif len(self._reader.ready) > PIPELINED:
+        elif len(reader.ready) > PIPELINED:
+            self._held = True
             self.transport.pause_reading()
 
     def eof_received(self) -> bool:
@@ -111,9 +115,9 @@ class Front(asyncio.Protocol):
         ready = self._reader.ready
         while ready and self._exchange is None and not self.left:
             self.phase = Phase.ANSWERING
-            self._exchange = self.proxy.begin(self, ready.popleft())
-            if self._exchange is not None:
-                self._exchange.attempt()
+            self._exchange = exchange = self.proxy.begin(self, ready.popleft())
+            if exchange is not None:
+                exchange.attempt()
         self._answering = False
         if self._exchange is None and not self.left:
             self._wait_for_more()
@@ -138,7 +142,8 @@ class Front(asyncio.Protocol):
         if exchange.closing:
             self.leave()
             return
-        if not self.transport.is_reading():
+        if self._held:
+            self._held = False
             self.transport.resume_reading()
         self._answer_ready()
 

@@ -107,6 +107,12 @@ def _upgrade(request: Any, _: bytes) -> bool:
     return False
 
 
+def read_session(request: Any, value: bytes) -> bool:
+    """The reader of whichever header names a session."""
+    request.session = value[:512]
+    return True
+
+
 def _authorization(request: Any, value: bytes) -> bool:
     request.authorization = value
     return True

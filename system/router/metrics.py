@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from system.breaker import State
 from system.metrics import Metric, exposition, single
 from system.router.counts import BOUNDS, Histogram
 from system.router.proxy import Proxy
@@ -40,6 +41,37 @@ def _plain(proxy: Proxy) -> Iterator[Metric]:
         {(("backend", backend.name),): int(backend.healthy) for backend in backends},
     )
     yield Metric(
+        "muster_router_breaker_state",
+        "gauge",
+        "1 for the state a backend's breaker is in.",
+        {
+            (("backend", backend.name), ("state", state.value)): int(backend.breaker.state is state)
+            for backend in backends
+            for state in State
+        },
+    )
+    yield Metric(
+        "muster_router_breaker_transitions_total",
+        "counter",
+        "Changes of a backend's breaker, by the state it came to.",
+        {
+            (("backend", backend), ("state", state)): count
+            for (backend, state), count in proxy.totals.transitions.items()
+        },
+    )
+    yield Metric(
+        "muster_router_waiting",
+        "gauge",
+        "Requests that wait for a backend to have room.",
+        {(("model", group.model),): len(group.waiting) for group in proxy.table.groups.values()},
+    )
+    yield Metric(
+        "muster_router_panic",
+        "gauge",
+        "1 where more breakers of a model's backends are open than may be minded.",
+        {(("model", group.model),): int(group.panics) for group in proxy.table.groups.values()},
+    )
+    yield Metric(
         "muster_router_backend_outstanding",
         "gauge",
         "Requests on their way to a backend.",
@@ -62,7 +94,10 @@ def _plain(proxy: Proxy) -> Iterator[Metric]:
 def _histograms(proxy: Proxy) -> Iterator[str]:
     about = {
         "muster_router_duration_seconds": ("From the request to the end of its answer.", "durations"),
-        "muster_router_first_byte_seconds": ("From the request to its answer's first byte.", "first_bytes"),
+        "muster_router_first_byte_seconds": (
+            "From the request to the first byte of a streamed answer.",
+            "first_bytes",
+        ),
     }
     for name, (words, attribute) in about.items():
         yield f"# HELP {name} {words}\n# TYPE {name} histogram\n"

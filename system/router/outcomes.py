@@ -4,6 +4,7 @@ import errno
 from dataclasses import dataclass
 from enum import Enum
 
+from system.breaker import Verdict
 from system.router.refusals import BAD_ANSWER, BAD_GATEWAY, NO_CONNECTION, NO_SOCKET, TIMEOUT, Refusal
 
 
@@ -27,6 +28,7 @@ class Outcome(Enum):
     UNREACHABLE = "unreachable"
     BROKEN = "broken"
     TIMEOUT = "timeout"
+    STALE = "stale"  # an old connection was closed as it was used: says nothing
     CANCELLED = "cancelled"  # the client left
     REFUSED = "refused"  # the router answered by itself
 
@@ -35,6 +37,21 @@ class Outcome(Enum):
         if status < 500:
             return Outcome.BUSY if status == 429 else Outcome.OK
         return Outcome.BUSY if status == 503 else Outcome.ERROR
+
+
+VERDICTS = {
+    Outcome.OK: Verdict.SUCCESS,
+    Outcome.BUSY: Verdict.NEUTRAL,
+    Outcome.ERROR: Verdict.FAILURE,
+    Outcome.UNREACHABLE: Verdict.FAILURE,
+    Outcome.BROKEN: Verdict.FAILURE,
+    Outcome.TIMEOUT: Verdict.FAILURE,
+    Outcome.STALE: Verdict.NEUTRAL,
+    Outcome.CANCELLED: Verdict.NEUTRAL,
+    Outcome.REFUSED: Verdict.NEUTRAL,
+}
+
+RETRIED_STATUSES = frozenset({502, 503, 504})  # the backend, or what is behind it, did not do the work
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +78,7 @@ def failure_to_connect(error: OSError) -> Failure:
 
 FAILURES = {
     Failure.REFUSED: Told(Outcome.UNREACHABLE, NO_CONNECTION, sent=False, gone=True),
-    Failure.EXHAUSTED: Told(Outcome.UNREACHABLE, NO_SOCKET, sent=False),
+    Failure.EXHAUSTED: Told(Outcome.REFUSED, NO_SOCKET, sent=False),
     Failure.CONNECT_TIMEOUT: Told(Outcome.UNREACHABLE, TIMEOUT, sent=False, gone=True),
     Failure.BROKE: Told(Outcome.BROKEN, BAD_GATEWAY, sent=True),
     Failure.MALFORMED: Told(Outcome.BROKEN, BAD_ANSWER, sent=True),
@@ -75,3 +92,8 @@ REPEATABLE = frozenset({b"/chat/completions", b"/completions", b"/embeddings", b
 def is_repeatable(path: bytes) -> bool:
     """Whether a POST to this path may be sent twice."""
     return path.removeprefix(b"/v1") in REPEATABLE
+
+
+def retry_after(value: bytes, longest: float = 60.0) -> float:
+    """Seconds of a Retry-After header; a date or nonsense asks for nothing."""
+    return min(float(value), longest) if value.isdigit() and len(value) < 9 else 0.0

@@ -119,6 +119,7 @@ def _service(backend: Backend) -> dict[str, Any]:
         "babysitter_url": entry.babysitter_url,
         "healthy": backend.healthy,
         "reason": backend.reason,
+        "breaker": backend.breaker.state.value,
         "outstanding": backend.outstanding,
         "request_count": backend.sent,
         "error_count": backend.failed,

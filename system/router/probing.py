@@ -40,7 +40,7 @@ class Probing:
             self._tasks[backend] = asyncio.ensure_future(self._probe(backend))
 
     def end(self, backends: Iterable[Backend]) -> None:
-        """Backends have left the table; one that still has requests on their way is asked until they are done."""
+        """Backends have left the table; one with requests on their way is asked until they are done."""
         for backend in backends:
             self._tasks.pop(backend).cancel()
             self._wakes.pop(backend).set()

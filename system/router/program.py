@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Annotated
 
+from system.breaker import BreakerSettings
 from system.component import ComponentConfig, Program, Serving
 from system.config_values import Duration, Port
 from system.errors import UsageError
@@ -20,9 +21,9 @@ from system.router.exchange import Exchange
 from system.router.front import Front
 from system.router.outcomes import Outcome
 from system.router.pages import Pages
-from system.router.policies import POLICIES
+from system.router.policies import POLICIES, Options
 from system.router.probing import Probing
-from system.router.proxy import Proxy, Timeouts
+from system.router.proxy import Proxy, Settings, Timeouts
 from system.router.reader import Limits
 from system.router.static import load_static
 from system.router.table import Table
@@ -38,7 +39,28 @@ class RouterConfig(ComponentConfig):
     port: Annotated[Port, "the port to listen on"] = 8000
     registry: Annotated[tuple[str, ...], "a registry's URL"] = ()
     static_services: Annotated[Path | None, "file with services that are always there (JSON)"] = None
-    policy: Annotated[str, "how a backend is chosen: " + ", ".join(POLICIES)] = "round-robin"
+    policy: Annotated[str, "how a backend is chosen: " + ", ".join(POLICIES)] = "least-outstanding"
+    session_header: Annotated[str, "the header that names a session, where no prompt_cache_key does"] = (
+        "session"
+    )
+    overload: Annotated[
+        float, "how far above the average a backend's load may be before affinity gives way"
+    ] = 1.25
+    cache_type_threshold: Annotated[
+        int, "bytes of text above which policy cache-type wants a static cache"
+    ] = 51_200
+    breaker_share: Annotated[float, "share of failures that opens a backend's breaker"] = 0.5
+    breaker_volume: Annotated[int, "requests within the window below which it stays closed"] = 10
+    breaker_window: Annotated[Duration, "the window in which failures are counted"] = 10.0
+    breaker_open: Annotated[Duration, "how long it stays open at first"] = 5.0
+    ejectable: Annotated[float, "share of a model's backends that breakers may take out at a time"] = 0.5
+    retry_share: Annotated[float, "retries and hedges, as a share of requests"] = 0.2
+    hedge_after: Annotated[
+        Duration, "time without a first byte after which another is asked too; 0: never"
+    ] = 0.0
+    max_outstanding: Annotated[int, "requests one backend may have at a time; 0: any number"] = 0
+    queue: Annotated[int, "requests per model that may wait for a backend to have room"] = 100
+    queue_wait: Annotated[Duration, "how long they may wait"] = 30.0
     poll_interval: Annotated[Duration, "how often a registry is asked"] = 0.15
     registry_timeout: Annotated[Duration, "how long a registry may take to answer"] = 2.0
     registry_grace: Annotated[
@@ -96,10 +118,27 @@ async def serve(config: RouterConfig) -> AsyncIterator[Serving]:
 
 
 def _proxy(config: RouterConfig) -> Proxy:
-    random = Random()
+    options = Options(overload=config.overload, cache_type_threshold=config.cache_type_threshold)
     tokens = read_tokens(config.token_file)
     return Proxy(
-        Table(lambda _: POLICIES[config.policy](random)),
+        Table(
+            lambda _: POLICIES[config.policy](options),
+            breaker=BreakerSettings(
+                window=config.breaker_window,
+                min_volume=config.breaker_volume,
+                failure_share=config.breaker_share,
+                open_for=config.breaker_open,
+            ),
+            ejectable=config.ejectable,
+        ),
+        settings=_settings(config),
+        allowed=(lambda shown: is_allowed(tokens, shown)) if tokens else None,
+        access_log=log_access if config.access_log else None,
+    )
+
+
+def _settings(config: RouterConfig) -> Settings:
+    return Settings(
         limits=Limits(body=config.max_body, keep_alive=config.keep_alive, request=config.request_timeout),
         timeouts=Timeouts(
             connect=config.connect_timeout,
@@ -107,8 +146,12 @@ def _proxy(config: RouterConfig) -> Proxy:
             gap=config.gap_timeout,
             total=config.total_timeout,
         ),
-        allowed=(lambda shown: is_allowed(tokens, shown)) if tokens else None,
-        access_log=log_access if config.access_log else None,
+        session_header=config.session_header,
+        retry_share=config.retry_share,
+        hedge_after=config.hedge_after,
+        outstanding=config.max_outstanding,
+        queue=config.queue,
+        queue_wait=config.queue_wait,
     )
 
 

@@ -7,16 +7,19 @@ import os
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from system.breaker import State
 from system.router.asked import read_asked
 from system.router.backends import Backend
+from system.router.budget import RetryBudget
 from system.router.counts import Totals
 from system.router.entries import Entry
 from system.router.exchange import Exchange
 from system.router.front import Front
-from system.router.outcomes import FAILURES, Failure, Outcome
+from system.router.headers import REQUEST_HEADERS, read_session
+from system.router.outcomes import FAILURES, VERDICTS, Failure, Outcome
 from system.router.reader import Limits
 from system.router.refusals import (
     NO_BACKEND,
@@ -68,6 +71,29 @@ class Timeouts:
         return f"nothing more within {self.gap:g} s" if late else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a router's behaviour depends on, beside its backends and its policy."""
+
+    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    idle_timeout: float = 4.0
+    """Seconds an unused connection to a backend is kept: less than servers keep theirs."""
+    tls: ssl.SSLContext | None = None
+    """How backends with an https URL are verified."""
+    session_header: str = "session"
+    retry_share: float = 0.2
+    """Retries and hedges, as a share of requests."""
+    hedge_after: float = 0.0
+    """Seconds without a first byte after which another backend is asked as well; 0: never."""
+    outstanding: int = 0
+    """Requests that one backend may have at a time; 0: any number."""
+    queue: int = 100
+    """Requests per model that may wait for a backend to have room."""
+    queue_wait: float = 30.0
+    """Seconds they may wait."""
+
+
 class Page(Protocol):
     """Answers a request that is not proxied."""
 
@@ -81,27 +107,25 @@ class Proxy:
         self,
         table: Table,
         *,
-        limits: Limits,
-        timeouts: Timeouts,
-        idle_timeout: float = 4.0,
-        tls: ssl.SSLContext | None = None,
+        settings: Settings,
         allowed: Callable[[bytes], bool] | None = None,
         access_log: Callable[[Exchange, Outcome], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.table = table
-        self.limits = limits
-        self.timeouts = timeouts
+        self.settings = settings
+        self.limits = settings.limits
+        self.timeouts = settings.timeouts
         self.clock = clock
         self.totals = Totals()
+        self.readers = {settings.session_header.lower().encode(): read_session, **REQUEST_HEADERS}
         self.fronts: set[Front] = set()
+        self.budget = RetryBudget(share=settings.retry_share)
         self.exchanges: set[Exchange] = set()
         self.draining = False
         self.found_down: Callable[[Backend], None] | None = None  # told when a backend is not there
         self._pages: dict[bytes, Page] = {}
         self._pools: dict[Backend, Pool] = {}
-        self._idle_timeout = idle_timeout
-        self._tls = tls
         self._allowed = allowed
         self._access_log = access_log
         self._ids = itertools.count(1)
@@ -151,7 +175,7 @@ class Proxy:
             assert page is not None
             page(front, request)
             return None
-        asked = read_asked(request.body)
+        asked = read_asked(request.body, request.session)
         if isinstance(asked, Refusal):
             front.refuse(asked, request)
             return None
@@ -165,13 +189,58 @@ class Proxy:
         self.totals.requests += 1
         return exchange
 
-    def account(self, exchange: Exchange, backend: Backend, outcome: Outcome) -> None:
+    def sent(self, backend: Backend) -> int:
+        """A request goes to a backend; returns the ticket that `account` wants back."""
+        backend.outstanding += 1
+        backend.sent += 1
+        breaker = backend.breaker
+        if breaker.state is State.CLOSED:
+            return breaker.version
+        now = self.clock()
+        ticket = breaker.begin(now)
+        self.table.heed_breaker(backend, now)
+        return ticket
+
+    def account(self, exchange: Exchange, backend: Backend, ticket: int, outcome: Outcome) -> None:
         """Record how one attempt at a backend ended."""
-        series = backend.series_of(exchange.asked.model)
+        now = self.clock()
+        backend.outstanding -= 1
+        breaker = backend.breaker
+        before = breaker.state
+        if breaker.record(ticket, VERDICTS[outcome], now):
+            log.warning("breaker of %s: %s, was %s", backend.name, breaker.state.value, before.value)
+            self.totals.transitions[backend.name, breaker.state.value] += 1
+        if before is not State.CLOSED or breaker.state is not State.CLOSED:
+            self.table.heed_breaker(backend, now)
+        if self.settings.outstanding:
+            self._make_room(backend)
+        model = exchange.asked.model
+        series = backend.series.get(model) or backend.series_of(model)
         series.outcomes[outcome] += 1
-        series.durations.observe(self.clock() - exchange.began)
-        if exchange.first_byte:
+        series.durations.observe(now - exchange.began)
+        if exchange.streamed:
             series.first_bytes.observe(exchange.first_byte - exchange.began)
+
+    def _make_room(self, backend: Backend) -> None:
+        """Somebody who waits may go on."""
+        for model in backend.entry.models:
+            group = self.table.groups.get(model)
+            if group is None or backend not in group.usable:
+                continue
+            waiting = group.waiting.next()
+            if waiting is not None:
+                asyncio.get_running_loop().call_soon(_go_on, waiting)
+                return
+
+    def may_retry(self) -> bool:
+        """Whether the budget allows a request to be sent once more."""
+        return self.budget.take(self.totals.requests, self.clock())
+
+    def rest(self, backend: Backend, seconds: float) -> None:
+        """A backend asked to be left alone for a while."""
+        now = self.clock()
+        backend.breaker.rest(now + seconds)
+        self.table.heed_breaker(backend, now)
 
     def ended(self, exchange: Exchange, outcome: Outcome) -> None:
         self.exchanges.discard(exchange)
@@ -194,10 +263,10 @@ class Proxy:
         return Pool(
             entry.host,
             entry.port,
-            tls=self._tls if entry.scheme == "https" else None,
+            tls=self.settings.tls if entry.scheme == "https" else None,
             clock=self.clock,
             connect_timeout=self.timeouts.connect,
-            idle_timeout=self._idle_timeout,
+            idle_timeout=self.settings.idle_timeout,
         )
 
     def changed(self, changes: Changes) -> None:
@@ -242,11 +311,22 @@ class Proxy:
             now = self.clock()
             for exchange in list(self.exchanges):
                 exchange.check(now)
+            self._let_time_pass(now)
             if tick % 4 == 0:
                 for front in list(self.fronts):
                     front.check(now)
                 for pool in self._pools.values():
                     pool.close_idle(now)
+
+    def _let_time_pass(self, now: float) -> None:
+        """Breakers open and rests end with time; and whoever waits may find room that nobody announced."""
+        for backend in self.table.backends.values():
+            if backend.blocked and self.table.heed_breaker(backend, now):
+                log.info("breaker of %s: %s", backend.name, backend.breaker.state.value)
+        if self.settings.outstanding:
+            for group in list(self.table.groups.values()):
+                if group.waiting and any(one.outstanding < self.settings.outstanding for one in group.usable):
+                    _go_on(group.waiting.next())
 
     async def drain(self, seconds: float) -> None:
         """Let what is on its way finish; then close every connection."""
@@ -261,6 +341,11 @@ class Proxy:
 
 
 OPEN_PATHS = frozenset({b"/health", b"/status", b"/ready"})  # probes carry no token
+
+
+def _go_on(exchange: Exchange | None) -> None:
+    if exchange is not None and exchange.waiting:
+        exchange.go_on()
 
 
 def _wrong_method(method: bytes, path: bytes, allowed: str) -> Refusal:

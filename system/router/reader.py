@@ -5,11 +5,13 @@ because a request that hides in another is how one client gets at another's answ
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import httptools
 
+from system.router.headers import REQUEST_HEADERS
+from system.router.headers import Reader as HeaderReader
 from system.router.refusals import BODY_TOO_LARGE, HEAD_TOO_LARGE, MALFORMED, Refusal
 from system.router.request import Request
 
@@ -38,25 +40,34 @@ class Reader:
 
     __slots__ = (
         "_admits",
-        "_head_bytes",
+        "_barren",
         "_in_head",
         "_limits",
+        "_moved",
         "_parser",
+        "_readers",
         "_request",
         "asks",
         "reading",
         "ready",
     )
 
-    def __init__(self, limits: Limits, admits: Callable[[Request], Refusal | None]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        admits: Callable[[Request], Refusal | None],
+        readers: Mapping[bytes, HeaderReader] = REQUEST_HEADERS,
+    ) -> None:
         self.ready: deque[Request] = deque()
         self.reading = False  # a request has begun and is not complete
         self.asks = False  # and its client waits for `100 Continue`
         self._limits = limits
         self._admits = admits
+        self._readers = readers
         self._request = Request()
         self._in_head = False
-        self._head_bytes = 0
+        self._barren = 0  # bytes since the last that belonged to a body
+        self._moved = False
         self._parser = httptools.HttpRequestParser(self)
 
     @property
@@ -75,10 +86,17 @@ class Reader:
             if isinstance(cause, Refused):
                 raise cause from None
             raise Refused(MALFORMED.saying(why=str(cause or error).rstrip("."))) from None
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > self._limits.head:
-                raise Refused(HEAD_TOO_LARGE.saying(limit=self._limits.head))
+        if self.reading:
+            self._count(len(data))
+
+    def _count(self, size: int) -> None:
+        """Bound what comes without adding to a body: a head, or a trailer, that never ends."""
+        if self._moved:
+            self._moved, self._barren = False, 0
+            return
+        self._barren += size
+        if self._barren > self._limits.head:
+            raise Refused(HEAD_TOO_LARGE.saying(limit=self._limits.head))
 
     def _without_upgrade(self, rest: bytes) -> None:
         """A client may offer another protocol; going on with this one is an answer it must accept."""
@@ -90,19 +108,21 @@ class Reader:
     def on_message_begin(self) -> None:
         self._request = Request()
         self._in_head = self.reading = True
-        self._head_bytes = 0
+        self._barren = 0
 
     def on_url(self, url: bytes) -> None:
         self._request.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:
-            try:
-                self._request.header(name, value)
-            except ValueError as error:
-                raise Refused(MALFORMED.saying(why=error)) from None
-        elif len(self._request.lines) > 256:
-            raise Refused(HEAD_TOO_LARGE.saying(limit=self._limits.head))
+        request = self._request
+        if not self._in_head:
+            return  # a trailer: nothing here reads them
+        read = self._readers.get(name.lower())
+        try:
+            if read is None or read(request, value):
+                request.lines.append(b"%b: %b\r\n" % (name, value))
+        except ValueError as error:
+            raise Refused(MALFORMED.saying(why=error)) from None
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -120,6 +140,7 @@ class Reader:
 
     def on_body(self, data: bytes) -> None:
         self.asks = False
+        self._moved = True
         request = self._request
         request.size += len(data)
         if request.size > self._limits.body:

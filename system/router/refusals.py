@@ -104,6 +104,20 @@ NO_BACKEND = Refusal(
     code="no_healthy_backend",
     headers=((b"retry-after", b"1"),),
 )
+QUEUE_FULL = Refusal(
+    status=429,
+    message="Too many requests wait for model '{model}'.",
+    type="rate_limit_error",
+    code="queue_full",
+    headers=((b"retry-after", b"1"),),
+)
+QUEUE_TIMEOUT = Refusal(
+    status=429,
+    message="No backend of model '{model}' had room within {seconds:g} s.",
+    type="rate_limit_error",
+    code="queue_timeout",
+    headers=((b"retry-after", b"1"),),
+)
 NO_CONNECTION = Refusal(
     status=503,
     message="Service unavailable: '{backend}' refused the connection.",

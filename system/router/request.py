@@ -1,50 +1,33 @@
 """A client's request while and after it is read: what is forwarded, and what decides how it is treated."""
 
-from system.router.headers import REQUEST_HEADERS, without_nominated
+from system.router.headers import without_nominated
 from system.router.refusals import BAD_VERSION, MALFORMED, Refusal
 
 
 class Request:
-    """One request. The readers in headers.py fill in its head."""
+    """One request. The readers in headers.py fill in its head; what they do not find stays as it is here."""
 
-    __slots__ = (
-        "authorization",
-        "body",
-        "chunked",
-        "closing",
-        "expects",
-        "host",
-        "http10",
-        "id",
-        "length",
-        "lines",
-        "method",
-        "nominated",
-        "parts",
-        "path",
-        "refusal",
-        "size",
-        "target",
-        "upgrades",
-    )
+    method = b""
+    path = b""
+    host: bytes | None = None
+    length: int | None = None
+    nominated = b""
+    id = b""
+    authorization = b""
+    session = b""
+    chunked = False
+    closing = False
+    expects = False
+    http10 = False
+    upgrades = False
+    size = 0
+    body = b""
+    refusal: Refusal | None = None
 
     def __init__(self) -> None:
-        self.method = b""
-        self.target = self.path = b""
+        self.target = b""
         self.lines: list[bytes] = []
-        self.host: bytes | None = None
-        self.length: int | None = None
-        self.nominated = self.id = self.authorization = b""
-        self.chunked = self.closing = self.expects = self.http10 = self.upgrades = False
         self.parts: list[bytes] = []
-        self.size = 0
-        self.body = b""
-        self.refusal: Refusal | None = None
-
-    def header(self, name: bytes, value: bytes) -> None:
-        read = REQUEST_HEADERS.get(name.lower())
-        if read is None or read(self, value):
-            self.lines.append(b"%b: %b\r\n" % (name, value))
 
     def head_read(self, method: bytes, version: str) -> Refusal | None:
         """Take the request line; returns why the request cannot be read any further."""
@@ -69,9 +52,15 @@ class Request:
 
     def wire(self, host_line: bytes) -> bytes:
         """The head as it goes to a backend; the body follows as it came, framed by its length."""
-        length = b"\r\ncontent-length: %d\r\n\r\n" % len(self.body)
-        start = (self.method, b" ", self.target, b" HTTP/1.1\r\n", host_line)
-        return b"".join((*start, *self.lines, b"via: 1.1 muster\r\nx-request-id: ", self.id, length))
+        lines = b"".join(self.lines)
+        return b"%b %b HTTP/1.1\r\n%b%bvia: 1.1 muster\r\nx-request-id: %b\r\ncontent-length: %d\r\n\r\n" % (
+            self.method,
+            self.target,
+            host_line,
+            lines,
+            self.id,
+            len(self.body),
+        )
 
     def without_upgrade(self) -> bytes:
         """The head as the client would have sent it without offering another protocol."""

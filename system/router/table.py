@@ -7,10 +7,13 @@ revised by evidence only: the service registers anew, or a probe of the backend 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from system.breaker import BreakerSettings
 from system.router.backends import Backend
 from system.router.entries import Entry
-from system.router.policies import Policy
+from system.router.policies.base import Policy
+from system.router.waiting import WaitingRoom
 
 REMEMBERED_MODELS = 10_000
 
@@ -18,18 +21,33 @@ REMEMBERED_MODELS = 10_000
 class Group:
     """The backends that serve one model, and the policy that chooses among them."""
 
-    __slots__ = ("members", "model", "policy", "usable")
+    __slots__ = ("ejectable", "members", "model", "panics", "policy", "usable", "waiting")
 
-    def __init__(self, model: str, policy: Policy) -> None:
+    def __init__(self, model: str, policy: Policy, ejectable: float) -> None:
         self.model = model
         self.policy = policy
+        self.ejectable = ejectable
         self.members: dict[str, Backend] = {}
         self.usable: list[Backend] = []
+        self.panics = False  # more breakers are open than may be minded
+        self.waiting: WaitingRoom[Any] = WaitingRoom()
 
     def refresh(self) -> None:
-        members = self.members.values()
-        there = [backend for backend in members if backend.down_since is None]
-        self.usable = [backend for backend in there if not backend.silent] or there
+        """Work out who may be used.
+
+        Who is not there is not. Who is silent is where nobody else answers. Of those whose breaker is open
+        only a share is left, the longest open first: when most fail, failing is not their own fault.
+        """
+        there = [backend for backend in self.members.values() if backend.down_since is None]
+        answering = [backend for backend in there if not backend.silent] or there
+        blocked = [backend for backend in answering if backend.blocked]
+        self.panics = False
+        if blocked:
+            most = int(self.ejectable * len(answering))
+            self.panics = len(blocked) > most
+            blocked = sorted(blocked, key=lambda backend: backend.breaker.opened_at)[:most]
+            answering = [backend for backend in answering if backend not in blocked]
+        self.usable = answering
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +65,19 @@ class Changes:
 class Table:
     """Everything the router may route to. `version` changes with every change that a client could see."""
 
-    def __init__(self, new_policy: Callable[[str], Policy]) -> None:
+    def __init__(
+        self,
+        new_policy: Callable[[str], Policy],
+        *,
+        breaker: BreakerSettings = BreakerSettings(),  # noqa: B008 - frozen
+        ejectable: float = 0.5,
+    ) -> None:
         self.backends: dict[str, Backend] = {}
         self.groups: dict[str, Group] = {}
         self.version = 0
         self._new_policy = new_policy
+        self._breaker = breaker
+        self._ejectable = ejectable
         self._sources: dict[str, dict[str, Entry]] = {}
         self._once_known: OrderedDict[str, None] = OrderedDict()
 
@@ -107,6 +133,15 @@ class Table:
         self._refresh(backend)
         return True
 
+    def heed_breaker(self, backend: Backend, now: float) -> bool:
+        """Follow a backend's breaker; returns whether it now says something else."""
+        blocked = not backend.breaker.permits(now)
+        if blocked is backend.blocked:
+            return False
+        backend.blocked = blocked
+        self._refresh(backend)
+        return True
+
     def _settle(
         self, name: str, added: list[Backend], removed: list[Backend], revived: list[Backend]
     ) -> None:
@@ -121,7 +156,7 @@ class Table:
         if entry is None:
             return
         if known is None:
-            known = self.backends[name] = Backend(entry)
+            known = self.backends[name] = Backend(entry, self._breaker)
             added.append(known)
         elif self._registered_anew(known, entry):
             revived.append(known)
@@ -130,6 +165,8 @@ class Table:
     def _registered_anew(self, known: Backend, entry: Entry) -> bool:
         if entry.registered == known.entry.registered:
             return False
+        known.breaker.reset()
+        known.blocked = False
         return self.mark_up(known)
 
     def _join_groups(self, backend: Backend, entry: Entry) -> None:
@@ -140,7 +177,7 @@ class Table:
         for model in entry.models:
             group = self.groups.get(model)
             if group is None:
-                group = self.groups[model] = Group(model, self._new_policy(model))
+                group = self.groups[model] = Group(model, self._new_policy(model), self._ejectable)
             group.members[backend.name] = backend
             group.refresh()
 

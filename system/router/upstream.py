@@ -10,23 +10,23 @@ import httptools
 from system.router.headers import RESPONSE_HEADERS, without_nominated
 from system.router.outcomes import Failure
 
+LARGEST_HEAD = 262_144  # bytes of an answer's head
 JOINED_BODY = 65_536  # bytes up to which head and body go out in one piece
 
 
 class Head:
     """A response's head: what to pass on, and how its body is framed."""
 
-    __slots__ = ("chunked", "closing", "length", "lines", "nominated", "retry_after", "status", "streamed")
+    status = 0
+    length: int | None = None
+    chunked = False
+    closing = False
+    streamed = False
+    nominated = b""
+    retry_after = b""
 
     def __init__(self) -> None:
-        self.status = 0
         self.lines: list[bytes] = []
-        self.length: int | None = None
-        self.chunked = False
-        self.closing = False
-        self.streamed = False
-        self.nominated = b""
-        self.retry_after = b""
 
     @property
     def bodiless(self) -> bool:
@@ -39,7 +39,7 @@ class Head:
 
 
 class Sink(Protocol):
-    """Who receives an answer. `flush` follows every batch of calls; `done` or `failed` comes last, once."""
+    """Who receives an answer. Each batch of calls ends with `flush`, the last with `done` or `failed`."""
 
     def head(self, head: Head) -> None: ...
     def body(self, data: bytes) -> None: ...
@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
         "_begun",
         "_complete",
         "_head",
+        "_head_bytes",
         "_keeps",
         "_parser",
         "_paused",
@@ -76,6 +77,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self._parser: httptools.HttpResponseParser | None = None
         self._head = Head()
+        self._head_bytes = 0
         self._begun = self._complete = self._spilled = self._paused = self._keeps = False
 
     def request(self, sink: Sink, head: bytes, body: bytes) -> None:
@@ -83,6 +85,7 @@ class Connection(asyncio.Protocol):
         self.sink = sink
         self.used += 1
         self._begun = self._complete = False
+        self._head_bytes = 0
         if len(body) <= JOINED_BODY:
             self.transport.write(head + body)
         else:
@@ -130,12 +133,21 @@ class Connection(asyncio.Protocol):
                 self._fail(Failure.MALFORMED, str(error.__context__ or error))
                 return
             self._spilled = True
-        if self.sink is sink:
-            sink.flush()
-            if self._complete and self.sink is sink:
-                self._finish(sink)
+        sink = self.sink  # a hedge that answers hands over to its exchange
+        if sink is None:
+            return
+        if self._complete:
+            self._finish(sink)
+            return
+        if not self._begun:
+            self._head_bytes += len(data)
+            if self._head_bytes > LARGEST_HEAD:
+                self._fail(Failure.MALFORMED, "its head does not end")
+            return
+        sink.flush()
 
     def eof_received(self) -> bool:
+        self.closed = self.sink is None  # an idle connection that ended must not be taken any more
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -146,7 +158,6 @@ class Connection(asyncio.Protocol):
         if sink is None:
             return
         if exc is None and self._begun and self._head.until_close:
-            sink.flush()
             sink.done()
         else:
             sink.failed(Failure.BROKE, str(exc or "the connection was closed"))
@@ -196,7 +207,8 @@ class Connection(asyncio.Protocol):
     def _finish(self, sink: Sink) -> None:
         """The answer is whole: keep the connection if it is as clean as a new one."""
         self.sink = None
-        self.resume()
+        if self._paused:
+            self.resume()
         unsent = self.transport.get_write_buffer_size()
         if self._spilled or self._head.closing or unsent or not self._keeps:
             self.close()
@@ -224,7 +236,6 @@ class Pool:
         self._connect_timeout = connect_timeout
         self._idle_timeout = idle_timeout
         self.idle: list[Connection] = []
-        self.busy: set[Connection] = set()
         self.closed = False
 
     def take(self) -> Connection | None:
@@ -232,8 +243,7 @@ class Pool:
         idle = self.idle
         while idle:
             connection = idle.pop()
-            if not connection.closed and not connection.transport.is_closing():
-                self.busy.add(connection)
+            if not connection.closed:
                 return connection
         return None
 
@@ -243,11 +253,9 @@ class Pool:
         host, port = self._address
         async with asyncio.timeout(self._connect_timeout):
             _, connection = await loop.create_connection(lambda: Connection(self), host, port, ssl=self._tls)
-        self.busy.add(connection)
         return connection
 
     def give_back(self, connection: Connection) -> None:
-        self.busy.discard(connection)
         if self.closed:
             connection.close()
             return
@@ -255,7 +263,6 @@ class Pool:
         self.idle.append(connection)
 
     def forget(self, connection: Connection) -> None:
-        self.busy.discard(connection)
         if connection in self.idle:
             self.idle.remove(connection)
 

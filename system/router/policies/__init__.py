@@ -1,24 +1,30 @@
 """Policies: which of a model's backends gets a request. One file each; only this table knows their names.
 
-A policy is made once per model and keeps its own state. `pick` is given at least one backend, all usable, in
-an order that is stable while membership is. Randomness comes in; there is no clock and no I/O.
+A policy is made once per model and keeps its own state, bounded. `pick` is given at least one backend, all
+of them usable, in an order that is stable while membership is. Randomness comes in; no clock, no I/O.
 """
 
-from collections.abc import Callable, Sequence
-from random import Random
-from typing import Protocol
+from collections.abc import Callable
 
-from system.router.asked import Asked
-from system.router.backends import Backend
+from system.router.policies.base import Options, Policy
+from system.router.policies.cache_type import CacheType
+from system.router.policies.least_outstanding import LeastOutstanding
+from system.router.policies.prefix import Prefix
+from system.router.policies.random_choice import RandomChoice
 from system.router.policies.round_robin import RoundRobin
+from system.router.policies.session import Session
+from system.router.policies.two_choices import TwoChoices
+from system.router.policies.weighted import Weighted
 
-
-class Policy(Protocol):
-    """Chooses a backend for a request."""
-
-    def pick(self, backends: Sequence[Backend], asked: Asked) -> Backend: ...
-
-
-POLICIES: dict[str, Callable[[Random], Policy]] = {
+POLICIES: dict[str, Callable[[Options], Policy]] = {
+    "least-outstanding": LeastOutstanding,
     "round-robin": RoundRobin,
+    "weighted": Weighted,
+    "random": RandomChoice,
+    "two-choices": TwoChoices,
+    "session": Session,
+    "cache-type": CacheType,
+    "prefix": Prefix,
 }
+
+__all__ = ["POLICIES", "Options", "Policy"]

@@ -7,12 +7,13 @@ import pytest
 from system.router.doubt import LastWord
 from system.router.entries import Entry, EntryError, read_entry, read_registry, read_static
 from system.router.models import list_models
+from system.router.policies.base import Options
 from system.router.policies.round_robin import RoundRobin
 from system.router.table import Table
 
 
 def table() -> Table:
-    return Table(lambda _: RoundRobin(Random(1)))
+    return Table(lambda _: RoundRobin(Options(random=Random(1))))
 
 
 def entry(name: str, *models: str, port: int = 1, registered: str = "") -> Entry:
