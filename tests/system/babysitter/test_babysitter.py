@@ -238,6 +238,14 @@ def test_a_backend_that_ignores_sigterm_is_killed(sit: Any) -> None:
         assert sitter.program.stop(within=3) == 0
 
 
+def test_a_frozen_backend_is_stopped_without_waiting_for_it(sit: Any) -> None:
+    """A stopped process is woken to hear that it should end; the time it may take to stop is not used up."""
+    with sit("--stop-timeout", "60s") as sitter:
+        until(lambda: is_ready(sitter))
+        os.killpg(backend_pid(sitter), signal.SIGSTOP)
+        assert sitter.program.stop(within=3) == 0
+
+
 def test_a_backend_that_ends_while_awaited_is_not_awaited_any_longer(sit: Any) -> None:
     """The end of a starting backend is seen at once; too many in a row end the babysitter with 1."""
     options = ("--command", "/bin/sh", "--args=-c 'echo oops >&2; exit 3'", "--max-restarts", "2")
