@@ -201,7 +201,7 @@ class Reader:
             node = Node((node,), node.place)
         if any(isinstance(leaf.value, Broken) for leaf in leaves(node)):
             return None
-        if (cls := _dataclass_of(hint)) and node.is_mapping:
+        if (cls := dataclass_of(hint)) and node.is_mapping:
             return self.from_mapping(cls, node, label)
         try:
             value = validated(hint, node)
@@ -230,7 +230,8 @@ def _reads_itself(hint: Any) -> bool:
     return get_origin(hint) is Annotated and any(isinstance(m, BeforeValidator) for m in get_args(hint)[1:])
 
 
-def _dataclass_of(hint: Any) -> type | None:
+def dataclass_of(hint: Any) -> type | None:
+    """The dataclass among a type's alternatives, if there is one."""
     return next((t for t in bare_types(hint) if isinstance(t, type) and dataclasses.is_dataclass(t)), None)
 
 

@@ -66,6 +66,8 @@ class StepFields:
     """How long a fault without nested steps lasts."""
     presumes: str = ""
     """An earlier step without which this one says nothing: where that is not applicable, so is this."""
+    required: bool = False
+    """Where this is not a pass, nothing after it is run."""
     limit: Duration = LIMIT
     """The most time it may take; nested steps inherit it."""
 
@@ -150,7 +152,14 @@ class StepReader:
         name = self._name(node, scope)
         limit = self._limit(node, scope, above)
         path = (*(above.path if above else ()), name)
-        step = Step(id=number, path=path, place=node.place, limit=limit, presumes=self._presumes(node, scope))
+        step = Step(
+            id=number,
+            path=path,
+            place=node.place,
+            limit=limit,
+            presumes=self._presumes(node, scope),
+            required=self._required(node),
+        )
         self._names.append(name)
         if "" in node.value:
             return replace(step, nothing=node.value[""].value)
@@ -178,6 +187,10 @@ class StepReader:
             return inherited
         value = self._reader.value(Duration, expand(node.value["limit"], scope, self._problems), "limit")
         return float(value) if value is not None else inherited
+
+    def _required(self, node: Node) -> bool:
+        stated = node.value.get("required")
+        return stated is not None and bool(self._reader.value(bool, stated, "required"))
 
     def _presumes(self, node: Node, scope: Namespace) -> str:
         if "presumes" not in node.value:
