@@ -10,6 +10,7 @@ load they would judge a sample that nobody asked for, so they are judged on the 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -39,7 +40,19 @@ _NOT_STATE = (RequestDone, RequestLogged, LogRead, Called)
 
 
 def judge(expect: Expect, evidence: Evidence) -> Verdict:
-    """The verdict of an expectation on the evidence so far."""
+    """The verdict of an expectation on the evidence so far; a check that crashes knows nothing."""
+    try:
+        return _judge(expect, evidence)
+    except Exception as error:  # noqa: BLE001  # checks may be anybody's, and one of them must not end a run
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return unknown(
+            f"the check itself failed with {type(error).__name__}: {error} "
+            f"({last.filename}:{last.lineno}); please report this to whoever wrote it",
+            settled=True,
+        )
+
+
+def _judge(expect: Expect, evidence: Evidence) -> Verdict:
     if expect.never:
         return _never(expect, evidence)
     if expect.hold is not None:

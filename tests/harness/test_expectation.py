@@ -9,9 +9,10 @@ from harness.checks.models import Models
 from harness.checks.registered import Registered
 from harness.errors import Place
 from harness.events import Seen
+from harness.evidence import Evidence
 from harness.expectation import is_over, judge
 from harness.model import Expect
-from harness.verdict import Status
+from harness.verdict import Status, Verdict
 from tests.harness.checks.story import ALL_NAMES, Story
 
 HERE = Place("x.scenario.yaml", 1)
@@ -76,6 +77,12 @@ def test_hold_sees_an_answer_that_fails_to_come() -> None:
     assert "refused the connection" in verdict.message
 
 
+def test_hold_does_not_look_back() -> None:
+    """What was shown before the window began is not held against it."""
+    story = Story().entries(1, "babysitter-b").entries(3, "babysitter-a").same(3.5)
+    assert judge(expect(A, hold=2.0), story.evidence(2, 4)).status is Status.PASS
+
+
 def test_hold_of_a_load_is_judged_as_a_whole() -> None:
     """A check on requests is not judged on the first few of them."""
     story = Story().request(1, outcome="error", status=503)
@@ -100,6 +107,20 @@ def test_never_passes_only_when_the_window_is_over() -> None:
     assert judge(wish, story.evidence(0, 1)).status is Status.UNKNOWN
     assert judge(wish, story.evidence(0, 2)).status is Status.PASS
     assert judge(wish, Story().evidence(0, 2)).status is Status.UNKNOWN
+
+
+def test_a_check_that_crashes_knows_nothing() -> None:
+    """An exception in a check is unknown, settled, and says where it came from."""
+
+    class Broken:
+        def judge(self, evidence: Evidence) -> Verdict:
+            raise KeyError(evidence.load)
+
+    verdict = judge(expect(Broken(), within=5.0), Story().evidence(load="load-1"))
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.settled
+    assert "KeyError: 'load-1'" in verdict.message
+    assert "test_expectation.py" in verdict.message
 
 
 def test_is_over() -> None:

@@ -82,7 +82,9 @@ def test_nothing_sent_is_unknown() -> None:
         "error": "still under way when the load ended",
     }
     assert Availability(1.0).judge(Story().evidence()).status is Status.UNKNOWN
-    assert Availability(1.0).judge(Story().request(1, **cut).evidence()).status is Status.UNKNOWN
+    verdict = Availability(1.0).judge(Story().request(1, **cut).evidence())
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.message == "every request was still under way when its load ended"
 
 
 def test_only_its_own_load_is_judged() -> None:

@@ -27,6 +27,14 @@ def test_forgotten_names_pass_with_how_long_it_took() -> None:
     assert verdict.message == "babysitter-d-server was gone 3.5 s after partition server2"
 
 
+def test_gone_before_the_window_began() -> None:
+    """A name that was gone already took no time within the window; gone at its very start did."""
+    story = Story().entries(1, *ALL_NAMES).entries(1.5, *ALL_NAMES[:-1]).same(3)
+    check = Unregistered(("babysitter-d-server",))
+    assert check.judge(story.evidence(2, 4)).message == "babysitter-d-server was gone before the step began"
+    assert "gone 0.0 s after the step began" in check.judge(story.evidence(1.5, 4)).message
+
+
 def test_a_name_never_seen_is_unknown() -> None:
     """What never was there was not forgotten."""
     verdict = Unregistered(("babysitter-d-server",)).judge(Story().entries(1, "babysitter-a").evidence())
