@@ -132,6 +132,8 @@ async def fault(stage: Stage, step: Step) -> AsyncIterator[Doing]:
     """Disturb, with a receipt; heal, with a receipt. Health is looked at before and after."""
     deployment, history = stage.deployment, stage.deployment.history
     disturbance: Fault = stage.resolve(step.action)
+    if disturbance.needs in deployment.hosts.cannot:
+        raise NotApplicable(deployment.hosts.cannot[disturbance.needs])
     names = {
         "fault": stage.next_id("fault"),
         "what": FAULTS.name_of(type(disturbance)),

@@ -13,6 +13,7 @@ Services that nobody stated are added as they were discovered, unless an invento
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from harness.errors import Place, Problem, ScenarioError
 from harness.model import HostSpec, ServiceSpec, Topology
 from harness.protocols.base import ViewFailed
 from harness.protocols.service_registry import ServiceRegistry
+from harness.topology import read_inventory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,13 +46,12 @@ class Given:
     urls: Mapping[str, str]
 
 
-def attached_topology(invocation: Invocation, stated: Topology) -> Topology:
+def attached_topology(invocation: Invocation, stated: Topology | None) -> Topology:
     """The topology that is judged; asks the registry what it lists (a registry that is silent lists nothing)."""
     given = parse_attach(invocation.attach)
+    stated = stated or Topology(hosts=())
     if invocation.inventory:
-        from harness.topology import load_topology
-
-        return _at_addresses(load_topology(Path(invocation.inventory)), given, invocation)
+        return _at_addresses(read_inventory(Path(invocation.inventory), os.environ), given, invocation)
     if not given.address and not given.urls:
         message = "attached hosts need --attach ADDRESS, --attach NAME=URL, or --inventory FILE"
         raise ScenarioError([Problem(COMMAND_LINE, message)])
@@ -183,10 +184,6 @@ def _address(services: Sequence[ServiceSpec]) -> str:
 
 def _at_addresses(inventory: Topology, given: Given, invocation: Invocation) -> Topology:
     """An inventory, with the URLs of the command line where both speak."""
-    missing = [host for host in inventory.hosts if not host.address]
-    if missing:
-        text = "host '{}' has no address; an inventory says where each host is (address: 10.0.0.5)"
-        raise ScenarioError([Problem(host.place, text.format(host.name)) for host in missing])
     hosts = tuple(
         replace(host, services=tuple(_urled(s, given) for s in host.services)) for host in inventory.hosts
     )

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LINES = 14
 """How many lines of the history an explanation shows at most."""
+REQUESTS = 3
+"""How many requests speak for all that the verdict rests on."""
 
 
 def clock(t: float) -> str:
@@ -123,7 +125,7 @@ def symptoms(records: Sequence[Record], facts: Facts) -> list[str]:
 
 def explain(records: Sequence[Record], verdict: Verdict, since: float, facts: Facts) -> tuple[str, ...]:
     """The lines that stand below a verdict: what it rests on, what happened meanwhile, known symptoms."""
-    evidence = set(verdict.evidence)
+    evidence = _speaking(records, verdict.evidence)
     active = _active_fault(records, since)
     told: dict[str, float] = {}
     for record in records:
@@ -136,6 +138,12 @@ def explain(records: Sequence[Record], verdict: Verdict, since: float, facts: Fa
     if len(lines) > LINES:
         lines = [*lines[: LINES // 2], f"... {len(lines) - LINES} more ...", *lines[-(LINES // 2) :]]
     return (*lines, *(f"likely cause: {text}" for text in symptoms(records, facts)))
+
+
+def _speaking(records: Sequence[Record], evidence: Sequence[int]) -> set[int]:
+    """The evidence, with a few of its requests for all of them."""
+    requests = [n for n in evidence if n < len(records) and isinstance(records[n].event, RequestDone)]
+    return set(evidence) - set(requests[REQUESTS:])
 
 
 def _tells(record: Record, evidence: set[int]) -> bool:

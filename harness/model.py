@@ -125,7 +125,8 @@ class Step:
 
     `id` is unique in the scenario; `path` holds the names from the top. An empty `each` leaves one step whose
     `nothing` says why it has nothing to judge. `presumes` names an earlier step without which this one says
-    nothing: where that one is not applicable, this one is not either.
+    nothing: where that one is not applicable, this one is not either. A `required` step that is not a pass ends
+    the scenario.
     """
 
     id: str
@@ -138,6 +139,7 @@ class Step:
     limit: float = 60.0
     nothing: str = ""
     presumes: str = ""
+    required: bool = False
 
     @property
     def name(self) -> str:

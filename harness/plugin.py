@@ -152,7 +152,10 @@ def _report(config: pytest.Config) -> None:
     wanted = config.getoption("report")
     try:
         written = write_reports(directory, wanted) if wanted else write_reports(directory)
-        lines = [load_report(directory).headline.sentence, *(f"  {name}: {path}" for name, path in written.items())]
+        lines = [
+            load_report(directory).headline.sentence,
+            *(f"  {name}: {path}" for name, path in written.items()),
+        ]
     except EnvironmentFailure as error:
         lines = [f"no report could be written: {error}"]
     config.stash[WRITTEN] = lines

@@ -47,7 +47,7 @@ class Performer:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._history = stage.deployment.history
-        self._recorded: set[str] = set()
+        self._verdicts: dict[str, Verdict] = {}
         self._halted = ""
         self._left_out: dict[str, Verdict] = {}
 
@@ -77,6 +77,8 @@ class Performer:
                 self._leave_nested_out(step, verdict)
             except Exception as error:  # noqa: BLE001  # whatever an action raises ends the steps, not the recording
                 verdict = self._halt(step, error)
+        if step.required and verdict.status in (Status.FAIL, Status.UNKNOWN) and not self._halted:
+            self._halted = f"'{step.name}' is required and did not pass"
         self.record(step, verdict, started)
 
     async def _act(self, step: Step, since: float | None) -> list[Verdict]:
@@ -93,8 +95,15 @@ class Performer:
                 verdicts = await self._judge(expects, doing, since if not step.does else None)
             await self.perform(step.steps, doing.nested_since)
         if lasts:
+            self._stop_where_nothing_happened(step)
             verdicts = await self._judge(expects, doing, None)
         return verdicts or [passed("done")]
+
+    def _stop_where_nothing_happened(self, step: Step) -> None:
+        """A load whose nested steps were all not applicable lasted for nothing."""
+        nested = [self._verdicts[inner.id] for inner in step.steps]
+        if all(verdict.status is Status.NOT_APPLICABLE for verdict in nested):
+            raise NotApplicable(nested[0].message)
 
     async def _enter(self, stack: AsyncExitStack, step: Step) -> Doing:
         try:
@@ -131,9 +140,11 @@ class Performer:
     def record(self, step: Step, verdict: Verdict, started: float) -> None:
         """Record a step's verdict, once, if the step is selected."""
         selected = self._stage.settings.selected
-        if step.id in self._recorded or (selected is not None and step.id not in selected):
+        if step.id in self._verdicts:
             return
-        self._recorded.add(step.id)
+        self._verdicts[step.id] = verdict
+        if selected is not None and step.id not in selected:
+            return
         now = self._history.now()
         with on_behalf_of(step):
             self._history.append(

@@ -11,12 +11,14 @@ from harness.evidence import Facts, ServiceFacts
 from harness.kind_options import Reader
 from harness.model import HostSpec, ServiceSpec, Topology
 from harness.protocols import PROTOCOLS
-from harness.references import Namespace, address_of, constant, host_namespace
+from harness.references import Environment, Namespace, address_of, constant, host_namespace
 from harness.service_kinds import WORD, ServiceKinds
 from harness.service_templates import ServiceTemplate
 from harness.yaml_places import Node, Problems, read_yaml
 
 KEYS = ("version", "about", "hosts")
+ADDRESS = "address"
+"""What stands beside a host's services in an inventory: where the host is."""
 RESERVED = ("env", "param", "topology", "host", "name")
 
 
@@ -30,12 +32,28 @@ def read_topology(
     return build_topology(node, problems, scope, (*kinds_beside, path.resolve().parent), node.place.file)
 
 
+def read_inventory(path: Path, environ: Mapping[str, str]) -> Topology:
+    """Read an inventory: a topology whose hosts have an `address`. ScenarioError holds every mistake."""
+    problems = Problems()
+    scope = Namespace("nothing is called", {"env": constant(Environment(environ))})
+    topology = read_topology(path, problems, scope)
+    for host in topology.hosts if topology else ():
+        if not host.address:
+            problems.add(
+                host.place, f"host '{host.name}' has no address; say where it is (address: 10.0.0.5)"
+            )
+    problems.raise_if_any()
+    assert topology is not None, "a topology without problems"
+    return topology
+
+
 def build_topology(
     node: Node, problems: Problems, scope: Namespace, folders: tuple[Path, ...], stated_by: str
 ) -> Topology | None:
     """Build a topology from its node; None if anything about it is mistaken."""
     before = len(problems.found)
     hosts = _hosts_of(node, problems)
+    addresses = {name: _address_of(host, problems) for name, host in hosts.items()}
     templates = _templates(hosts, ServiceKinds(folders, problems), problems)
     everything = _scope(scope, hosts, templates)
     for template in templates.values():
@@ -52,7 +70,12 @@ def build_topology(
         return None
     return Topology(
         hosts=tuple(
-            HostSpec(name=name, place=host.place, services=tuple(s for s in specs if s.host == name))
+            HostSpec(
+                name=name,
+                place=host.place,
+                services=tuple(s for s in specs if s.host == name),
+                address=addresses[name],
+            )
             for name, host in hosts.items()
         ),
         stated_by=stated_by,
@@ -78,6 +101,16 @@ def _hosts_of(node: Node, problems: Problems) -> Mapping[str, Node]:
     return dict(hosts.value)
 
 
+def _address_of(host: Node, problems: Problems) -> str:
+    stated = host.value.get(ADDRESS) if host.is_mapping else None
+    if stated is None:
+        return ""
+    if not isinstance(stated.value, str) or not stated.value.strip():
+        problems.add(stated, f"address: expected an address like 10.0.0.5, got {stated.shown()}")
+        return ""
+    return stated.value.strip()
+
+
 def _check_name(name: str, where: Node, problems: Problems, what: str) -> None:
     place = where.keys[name]
     if not WORD.fullmatch(name):
@@ -96,6 +129,8 @@ def _templates(
             problems.add(node, f"{host}: expected a mapping from names to services, got {node.shown()}")
             continue
         for name, service in (node.value or {}).items():
+            if name == ADDRESS:
+                continue
             _check_name(name, node, problems, "service")
             place = node.keys[name]
             if name in found:

@@ -42,6 +42,7 @@ class Progress:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
         self._spinner: Spinner | None = None
+        self._told = ""
 
     def title(self, name: str, hosts_kind: str, why: str) -> None:
         """The scenario that begins."""
@@ -80,7 +81,8 @@ class Progress:
         indent = "  " * len(event.path)
         took = f"{event.judged - event.started:.1f} s"
         self.console.print(f"{indent}[{style}]{mark:<7}[/] {escape(event.path[-1])}  [dim]{took}[/]")
-        shown = event.message if event.status != Status.PASS else ""
+        shown = event.message if event.status != Status.PASS and event.message != self._told else ""
+        self._told = shown or self._told
         for text in [shown, *event.details] if shown else []:
             self.console.print(f"{indent}        {escape(text)}")
 
