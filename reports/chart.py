@@ -18,6 +18,9 @@ LANE = 24
 THIN = 15
 AXIS = 26
 TRAFFIC = 96
+CHECKS = "checks"
+"""Steps below this name judge the whole run; a window of theirs would only cover the others."""
+
 VIEW_LANES = 24
 """At most so many names of one source's view get a lane; those that were listed wrongly first."""
 
@@ -137,7 +140,7 @@ def _service_height(services: int) -> float:
 
 
 def _step_lanes(steps: Sequence[StepReport], scale: _Scale) -> Iterator[Lane]:
-    depth, level = 0, list(steps)
+    depth, level = 0, [step for step in steps if step.path[0] != CHECKS]
     while level:
         shapes = [_step(step, scale) for step in level if step.started is not None]
         if shapes:

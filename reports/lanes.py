@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 Change = tuple[float, str, str]
 """When, the new state (empty: none), and a note."""
 
-STATE_UNDER = {"kill": "dead", "stop": "stopped", "restart": "stopped", "pause": "paused"}
-"""The state of a service that such a fault hits; other faults leave its state as it is."""
+STATE_UNDER = {"kill": "dead", "stop": "stopped", "pause": "paused"}
+"""The state of a service while such a fault holds; under other faults its own events tell."""
 
 NOT_THERE = frozenset({"starting", "paused", "dead", "stopped", "silent"})
 """States in which nothing can be expected of a service."""
@@ -86,7 +86,7 @@ def _service(
 ) -> ServiceReport:
     own = [r for r in records if getattr(r.event, "service", None) == service.name]
     ready = next((e for _, e in of(own, ServiceReady)), None)
-    hitting = {f.id for f in faults if service.name in (f.hits or (f.target,))}
+    hitting = {f.id for f in faults if service.name in (f.hits or (f.target,)) and not hits_child(f)}
     changes = [*_service_changes(service.name, records, hitting)] or [*_answering(service.name, records)]
     return ServiceReport(
         name=service.name,
@@ -100,8 +100,13 @@ def _service(
     )
 
 
+def hits_child(fault: FaultReport) -> bool:
+    """Whether it hits only a service's child process (`service.child`): the service itself lives on."""
+    return "." in fault.target
+
+
 def _service_changes(name: str, records: Sequence[Record], hitting: set[str]) -> Iterator[Change]:
-    disturbed = False
+    fault_in_force = ""
     for record in records:
         event = record.event
         match event:
@@ -110,13 +115,14 @@ def _service_changes(name: str, records: Sequence[Record], hitting: set[str]) ->
             case ServiceReady(service=s) if s == name:
                 yield record.t, "ready", f"ready {event.after:.2f} s after its start: {event.by}"
             case FaultRequested(fault=f) if f in hitting:
-                disturbed = True
+                fault_in_force = event.what
             case ServiceExited(service=s) if s == name:
-                yield record.t, "stopped" if event.expected and not disturbed else "dead", how_it_ended(event)
+                dead = not event.expected or fault_in_force == "kill"
+                yield record.t, "dead" if dead else "stopped", how_it_ended(event)
             case FaultProven(fault=f) if f in hitting and event.what in STATE_UNDER:
                 yield record.t, STATE_UNDER[event.what], f"{event.what} {event.target}"
             case FaultHealed(fault=f) if f in hitting and event.what in STATE_UNDER:
-                disturbed = False
+                fault_in_force = ""
                 yield record.t, "ready", f"{event.what} {event.target} healed"
 
 
@@ -133,15 +139,19 @@ def _answering(name: str, records: Sequence[Record]) -> Iterator[Change]:
             yield record.t, "answering" if event.ok else "silent", event.error
 
 
-def down_times(
-    hosts: Sequence[HostReport], faults: Sequence[FaultReport]
-) -> Mapping[str, tuple[tuple[float, float], ...]]:
-    """Service, or `service.child`, -> when it was not there."""
-    down: dict[str, list[tuple[float, float]]] = {}
-    for service in (service for host in hosts for service in host.services):
-        down[service.name] = [(b.start, b.end) for b in service.states if b.state in NOT_THERE]
-    for fault in faults:
-        for target in fault.hits or (fault.target,):
-            if fault.proven is not None and "." in target and fault.what in STATE_UNDER:
-                down.setdefault(target, []).append((fault.proven, fault.ended))
-    return {name: tuple(sorted(spans)) for name, spans in down.items()}
+Spans = tuple[tuple[float, float], ...]
+
+
+def down_times(hosts: Sequence[HostReport]) -> Mapping[str, Spans]:
+    """Service -> when it was not there."""
+    services = (service for host in hosts for service in host.services)
+    return {s.name: tuple((b.start, b.end) for b in s.states if b.state in NOT_THERE) for s in services}
+
+
+def doubtful_times(faults: Sequence[FaultReport]) -> Mapping[str, Spans]:
+    """Service -> when its child may have been there or not: a supervisor brings it back unseen."""
+    times: dict[str, Spans] = {}
+    for fault in filter(hits_child, faults):
+        service = fault.target.partition(".")[0]
+        times[service] = (*times.get(service, ()), (fault.requested, fault.ended))
+    return times

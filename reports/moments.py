@@ -14,7 +14,7 @@ def clock(t: float) -> str:
 def lasted(seconds: float) -> str:
     """A duration in the unit that suits it: `12 ms`, `3.81 s`, `2 min 5 s`."""
     if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
+        return f"{seconds * 1000:.0f} ms" if seconds >= 0.00995 else f"{seconds * 1000:.1f} ms"
     if seconds < 120:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"

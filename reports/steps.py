@@ -19,6 +19,7 @@ from harness.history import of
 from harness.verdict import Status
 from reports.distribution import distribution_of
 from reports.model import NOT_RUN, NOT_SELECTED, Line, StepReport
+from reports.moments import clock, lasted
 
 if TYPE_CHECKING:
     from harness.artifacts import PlannedStep, ScenarioRun
@@ -32,6 +33,10 @@ LINES = 14
 """At most so many lines of evidence stand below a step."""
 
 _BUG = re.compile(r"Traceback \(most recent|please report it|muster failed")
+_CAMEL = re.compile(r"(?<!^)(?=[A-Z])")
+_DONE = "done"
+"""What an action's verdict says when nothing was expected of it."""
+
 _TOLD = re.compile(r"\d\d+:\d\d\.\d{3} |\.\.\. \d+ more")
 """Details that tell records, which the evidence tells as well."""
 
@@ -81,8 +86,10 @@ class Steps:
             "anchor": "/".join(map(slug, (self._run.manifest.id, *planned.path))),
             "name": planned.path[-1],
             "path": planned.path,
-            "does": planned.does,
-            "asks": planned.asks,
+            "does": self._does(planned),
+            "asks": tuple(
+                _CAMEL.sub("_", ask).lower() if ask.isidentifier() else ask for ask in planned.asks
+            ),
             "file": planned.file,
             "line": planned.line,
             "nodeid": planned.nodeid,
@@ -102,7 +109,7 @@ class Steps:
         return StepReport(
             **known,
             status=event.status if planned.selected else NOT_SELECTED,
-            message=event.message,
+            message=self._receipts(planned.id) if event.message == _DONE else event.message,
             started=event.started,
             judged=event.judged,
             limit=event.limit,
@@ -114,6 +121,21 @@ class Steps:
             distribution=distribution_of(event.numbers),
             numbers=event.numbers,
         )
+
+    def _does(self, planned: PlannedStep) -> str:
+        """What it did, with the words of the fault or load itself where it came to that."""
+        told = [f"{fault.what} {fault.target}" for fault in self._faults if fault.step == planned.id]
+        told += [load.what for load in self._loads if load.step == planned.id]
+        return ", ".join(dict.fromkeys(told)) or planned.does
+
+    def _receipts(self, step: str) -> str:
+        own = [fault for fault in self._faults if fault.step == step and fault.proven is not None]
+        told = [
+            f"proven after {lasted((fault.proven or 0) - fault.requested)}"
+            + (f", healed at {clock(fault.healed)}" if fault.healed is not None else "")
+            for fault in own
+        ]
+        return "; ".join(told) or _DONE
 
     def _why_not(self, planned: PlannedStep) -> str:
         if planned.path in self._began:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.events import Seen
@@ -21,20 +22,36 @@ SHORTEST = 0.25
 
 
 def visibility_of(
-    records: Sequence[Record], facts: Facts, down: Mapping[str, Sequence[Span]]
+    records: Sequence[Record],
+    facts: Facts,
+    down: Mapping[str, Sequence[Span]],
+    doubtful: Mapping[str, Sequence[Span]],
 ) -> tuple[Visibility, ...]:
     """One row for every name in every source's `services` view and every model in every `models` view.
 
     A row ends with the source's last look: what was not looked at any more (tear-down) is nobody's ghost.
+    `doubtful` times of a service's child are neither: nobody saw whether it was there.
     """
     found = []
     for (source, view), looks in _looks(records).items():
         whole = (looks[0][0], looks[-1][0])
         for name in sorted(frozenset().union(*(names for _, names in looks))):
             listed = bands(((t, "listed" if name in names else "", "") for t, names in looks), whole[1])
-            spans = _down_spans(name, facts, down) if view == "services" else None
-            found.append(_row(name, source, view, listed, spans, whole))
+            row = Visibility(name=name, source=source, view=view, listed=listed)
+            owner = facts.owner(name) if view == "services" else None
+            if owner is not None:
+                doubt = doubtful.get(owner.name, ()) if name != owner.name else ()
+                row = _judged(row, down.get(owner.name, ()), doubt, whole)
+            found.append(row)
     return tuple(found)
+
+
+def _judged(row: Visibility, down: Sequence[Span], doubtful: Sequence[Span], whole: Span) -> Visibility:
+    sure = _without(doubtful, whole)
+    shown = [(band.start, band.end) for band in row.listed]
+    ghost = _both(_both(shown, down), sure)
+    blind = _both(_both(_without(shown, whole), _without(down, whole)), sure)
+    return replace(row, ghost=_long(ghost, "ghost"), blind=_long(blind, "blind"))
 
 
 def _looks(records: Sequence[Record]) -> dict[tuple[str, str], list[tuple[float, frozenset[str]]]]:
@@ -62,29 +79,6 @@ def _models(value: Any) -> frozenset[str]:
 
 
 _NAMES = {"services": _services, "models": _models}
-
-
-def _down_spans(name: str, facts: Facts, down: Mapping[str, Sequence[Span]]) -> Sequence[Span] | None:
-    owner = facts.owner(name)
-    if owner is None:
-        return None
-    spans = list(down.get(owner.name, ()))
-    if name != owner.name:
-        spans += [
-            span for target, spans in down.items() if target.startswith(f"{owner.name}.") for span in spans
-        ]
-    return sorted(spans)
-
-
-def _row(
-    name: str, source: str, view: str, listed: tuple[Band, ...], down: Sequence[Span] | None, whole: Span
-) -> Visibility:
-    if down is None:
-        return Visibility(name=name, source=source, view=view, listed=listed)
-    shown = [(band.start, band.end) for band in listed]
-    ghost = _long(_both(shown, down), "ghost")
-    blind = _long(_both(_without(shown, whole), _without(down, whole)), "blind")
-    return Visibility(name=name, source=source, view=view, listed=listed, ghost=ghost, blind=blind)
 
 
 def _both(one: Sequence[Span], other: Sequence[Span]) -> list[Span]:

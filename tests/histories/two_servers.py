@@ -269,7 +269,7 @@ def _backend_dies(tape: Tape) -> None:
     outer, inner = STEPS[BACKEND], STEPS[*BACKEND, "its babysitter brings it back"]
     names = {"fault": "f1", "what": "kill", "target": "babysitter-a.backend"}
     tape.begin(outer)
-    tape.add(FaultRequested(**names, hits=("babysitter-a.backend",)))
+    tape.add(FaultRequested(**names, hits=("babysitter-a",)))
     tape.log("server1/babysitter-a", "backend ended by SIGKILL, starting it again in 0.2 s", "WARNING")
     proof = tape.at(tape.t + 0.041).add(FaultProven(**names, after=0.041, receipt=("process 4711 is gone",)))
     since = tape.t

@@ -166,3 +166,26 @@ def test_the_timeline_leaves_out_what_says_nothing_new() -> None:
     assert len(requests) == 2
     assert len([line for line in report.timeline if line.kind == "seen"]) < 12
     assert report.requests.total == 112
+
+
+def test_a_fault_on_a_child_says_nothing_about_its_service() -> None:
+    """Killing a backend leaves its babysitter ready, and no entry is called a ghost: nobody saw when it was back."""
+    report = scenario("passed")
+    states = {s.name: s.states for host in report.hosts for s in host.services}
+    assert [band.state for band in states["babysitter-a"]] == ["starting", "ready", "stopped"]
+    rows = {row.name: row for row in report.visibility if row.view == "services"}
+    assert rows["babysitter-a-server"].ghost == ()
+
+
+def test_an_actions_verdict_tells_its_receipt() -> None:
+    """Where a fault's step expects nothing itself, its message is when it was proven and healed."""
+    (run,) = load_run(STORED / "passed")
+    done = [
+        replace(r, event=replace(r.event, message="done"))
+        if isinstance(r.event, StepJudged) and r.event.path == ("the router is killed",)
+        else r
+        for r in run.records
+    ]
+    report = build_report([replace(run, records=done)], STORED / "passed").scenarios[0]
+    assert step(report, "the router is killed").message == "proven after 10 ms, healed at 00:15.217"
+    assert step(report, "the router is killed").does == "kill router"
