@@ -56,7 +56,7 @@ class Lease:
 
     def fresh(self, now: float) -> bool:
         """Whether the holder has kept its promise so far."""
-        return self.terms is None or now - self.renewed < self.terms.unhealthy
+        return self.terms is None or now < self.renewed + self.terms.unhealthy
 
     def next_due(self) -> float:
         """The instant at which something happens unless it is renewed; only for leases with terms."""
@@ -66,10 +66,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A lease whose holder fell silent: `removed` says whether it is over or only unhealthy."""
+    """A lease whose holder is silent: whether it is over or only unhealthy, and whether this is news."""
 
     lease: Lease
     removed: bool
+    first: bool
 
 
 class Leases:
@@ -98,6 +99,11 @@ class Leases:
         if lease_id is not None and lease.id != lease_id:
             raise NotOwner(key)
         return lease
+
+    def owner(self, key: str) -> str | None:
+        """The id of the lease of the key, or None while nobody holds it."""
+        lease = self._held.get(key)
+        return None if lease is None else lease.id
 
     def renew(self, key: str, now: float, lease_id: str | None = None) -> bool:
         """Keep the key; returns whether the holder had been overdue and is back."""
@@ -136,13 +142,13 @@ class Leases:
         while (instant := self.next_due()) is not None and instant <= now:
             _, _, lease = heapq.heappop(self._heap)
             assert lease.terms is not None
-            removed = now - lease.renewed >= lease.terms.removed
-            lease.overdue = True
+            removed = lease.renewed + lease.terms.removed <= now
+            first, lease.overdue = not lease.overdue, True
             if removed:
                 del self._held[lease.key]
             else:
                 self._push(lease)
-            yield Due(lease, removed)
+            yield Due(lease, removed, first)
 
     def _push(self, lease: Lease) -> None:
         if lease.terms is None:

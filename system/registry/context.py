@@ -16,6 +16,7 @@ from system.registry.journal import Journal
 from system.registry.live import Live
 from system.registry.log import log_change, log_registration
 from system.registry.peers import Peers
+from system.registry.silence import Silence
 from system.registry.streams import Streams
 from system.registry.table import Change, Reason
 from system.registry.views import as_service
@@ -27,6 +28,8 @@ class Limits:
 
     body: int
     entries_per_caller: int
+    hold: float
+    """Seconds for which suspects of a mass expiry are served."""
     kept: int
     """Bytes of metadata and capabilities of all entries together."""
 
@@ -40,7 +43,7 @@ class Context:
         self.limits = limits
         self.access = access
         self.peers = peers
-        self.live = Live(self._changed, clock)
+        self.live = Live(self._changed, clock, Silence(limits.hold))
         self.streams = Streams()
         self.journal = Journal(secrets.token_hex(4))
         self.watchers: set[asyncio.Event] = set()
@@ -60,7 +63,7 @@ class Context:
             reason = f"{caller} has registered {most} entries, as many as one caller may (--max-entries)"
             raise Refused(429, reason, retry_after="60")
         self._count(entry.id, caller)
-        before = self.live.table.lease_id(entry.id)
+        before = self.live.table.leases.owner(entry.id)
         lease = self.live.table.register(entry, terms, now)
         if before is not None:
             self.streams.tell(before, "replaced", replica_id=entry.id)

@@ -14,6 +14,7 @@ LONGEST = 2_000
 # Registrations are logged as they come in, also those that change nothing.
 _LINES: dict[Reason, str] = {
     "updated": "Updated service: %s",
+    "suspected": "Silent, and so is most of what it offers; served as suspect: %s",
     "overdue": "No heartbeat, routed to no more: %s",
     "recovered": "Heartbeat again: %s",
     "draining": "Draining service: %s",

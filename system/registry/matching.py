@@ -114,6 +114,13 @@ class Index:
             if not holders:
                 del self._by_atom[atom]
 
+    def count(self, atom: Atom) -> int:
+        """How many entries have this atom in one of their capabilities."""
+        return len(self._by_atom.get(atom, ()))
+
+    def __contains__(self, entry_id: str) -> bool:
+        return entry_id in self._members
+
     def pool(self, query_string: bytes) -> Pool:
         """The entries that match a query string; ValueError where it has too many conditions."""
         query = self._spelled.get(query_string)

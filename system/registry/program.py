@@ -35,6 +35,9 @@ class RegistryConfig(ComponentConfig):
     health_interval: Annotated[Duration, "how often every entry is probed; 0 for never"] = 30.0
     health_timeout: Annotated[Duration, "how long a probe may take"] = 5.0
     dead_after: Annotated[Duration, "how long after its cable was pulled a connection is given up"] = 5.0
+    hold_suspects: Annotated[Duration, "how long a capability that fell silent at once is served; 0: not"] = (
+        30.0
+    )
     choice: Annotated[Policy, "how one of several matching replicas is chosen"] = "random"
     max_connections: Annotated[int, "connections at once"] = 15_000
     max_body: Annotated[int, "bytes of a request's body"] = 2 * 1024 * 1024
@@ -47,7 +50,12 @@ class RegistryConfig(ComponentConfig):
 async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
     """Entered when it listens, left when it has drained."""
     peers = Peers(config.max_connections, Keepalive.within(config.dead_after))
-    limits = Limits(body=config.max_body, entries_per_caller=config.max_entries, kept=config.max_kept)
+    limits = Limits(
+        body=config.max_body,
+        entries_per_caller=config.max_entries,
+        kept=config.max_kept,
+        hold=config.hold_suspects,
+    )
     context = Context(limits, _access(config), peers)
     prober = Prober(context.live, config.health_timeout)
     app = registry_app(context, prober, config.choice)

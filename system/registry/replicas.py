@@ -96,14 +96,18 @@ class Replicas:
         finally:
             self._streams.discard(lease_id)
             silent = request.scope.get("state", {}).get(SILENT, False)
-            self._live.now()
+            now = self._live.now()
             with contextlib.suppress(LeaseError):
-                self._table.remove(entry_id, "lost" if silent else "disconnected", lease_id)
+                if silent:
+                    self._table.lose(entry_id, lease_id, now)
+                else:
+                    self._table.remove(entry_id, "disconnected", lease_id)
+            self._live.armed()
 
     async def unregister(self, request: Request) -> Answer:
         self._live.now()
         lease_id = request.query().get("lease_id")
-        held = self._table.lease_id(request.id)
+        held = self._table.leases.owner(request.id)
         self._table.remove(request.id, "unregistered", lease_id)
         if held is not None:
             self._streams.tell(held, "unregistered", replica_id=request.id)

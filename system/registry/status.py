@@ -68,6 +68,9 @@ class Status:
                 "Changes of the table by reason.",
                 {(("reason", reason),): number for reason, number in changes.items()},
             ),
+            single(
+                "registry_suspects", "gauge", "Silent, and served all the same.", len(self._table.silence)
+            ),
             single("registry_kept_bytes", "gauge", "Of metadata and capabilities.", self._context.kept),
             single("registry_probes_running", "gauge", "Probes under way.", self._prober.running),
             single("registry_connected_replicas", "gauge", "Open registrations.", len(self._context.streams)),

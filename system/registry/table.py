@@ -10,12 +10,14 @@ from system.leases import Due, Lease, Leases, Terms
 from system.registry.entries import Entry, Health
 from system.registry.matching import Index
 from system.registry.member import Member
+from system.registry.silence import Fallen, Silence
 
 Reason = Literal[
     "registered",
     "updated",
     "probed",
     "overdue",
+    "suspected",
     "recovered",
     "draining",
     "drained",
@@ -40,8 +42,12 @@ class Change:
 class Table:
     """One table for both dialects. Reads that must be exact call `advance` with the time first."""
 
-    def __init__(self, new_id: Callable[[], str], on_change: Callable[[Change], None]) -> None:
+    def __init__(
+        self, new_id: Callable[[], str], on_change: Callable[[Change], None], silence: Silence
+    ) -> None:
         self.entries: dict[str, Entry] = {}
+        self.silence = silence
+        self._promised: dict[str, Terms] = {}  # by suspects, before they were held
         self.leases = Leases(new_id)
         self.index = Index()
         self._on_change = on_change
@@ -50,37 +56,45 @@ class Table:
         """A new registration, or the same one again; either way its caller now owns the id."""
         known = self.entries.get(entry.id)
         lease = self.leases.grant(entry.id, terms, now)
+        self._clear(entry.id)
         self._store(entry)
         if known is None or replace(known, timestamp=entry.timestamp) != entry:
             self._tell("registered", lease, entry, known)
         return lease
-
-    def lease_id(self, entry_id: str) -> str | None:
-        """Who owns the id now, if anybody."""
-        return self.leases.held(entry_id).id if entry_id in self.entries else None
 
     def update(
         self, entry_id: str, changes: dict[str, Any], terms: Terms | None, now: float, lease_id: str | None
     ) -> Entry:
         """Replace some of an entry's fields; counts as a sign of life. LeaseError where it cannot be."""
         self.leases.held(entry_id, lease_id)
+        self._renew(entry_id, now)
         if terms is not None:
             self.leases.change_terms(entry_id, terms, now)
-        self.leases.renew(entry_id, now)
         return self._change(entry_id, "updated", changes)
 
     def heartbeat(self, entry_id: str, now: float, lease_id: str | None, status: str | None = None) -> None:
         """A sign of life, perhaps with a new status. LeaseError where it cannot be."""
-        back = self.leases.renew(entry_id, now, lease_id)
-        entry = self.entries[entry_id]
-        if status is not None and status != entry.status:
+        self._renew(entry_id, now, lease_id)
+        if status is not None and status != self.entries[entry_id].status:
             self._change(entry_id, "updated", {"status": status})
-        elif back:
-            self._change(entry_id, "recovered", {})
+
+    def _renew(self, entry_id: str, now: float, lease_id: str | None = None) -> None:
+        back = self.leases.renew(entry_id, now, lease_id)
+        if entry_id in self._promised:
+            self.leases.change_terms(entry_id, self._promised[entry_id], now)
+            self._clear(entry_id)
+            back = True
+        if back:
+            self._change(entry_id, "recovered", {"suspect": False}, always=True)
 
     def remove(self, entry_id: str, reason: Reason, lease_id: str | None = None) -> Entry:
         """Its owner, or somebody who need not be, takes the entry out. LeaseError where it cannot be."""
         return self._forget(self.leases.release(entry_id, lease_id), reason)
+
+    def lose(self, entry_id: str, lease_id: str, now: float) -> None:
+        """Its connection died without a word. LeaseError where it had ended or been replaced before."""
+        lease = self.leases.release(entry_id, lease_id)
+        self._fall_silent(Due(lease, removed=True, first=True), "lost", now)
 
     def drain(self, entry_id: str, *, draining: bool) -> Entry:
         """Send nobody there any more, or do again; the entry itself stays. UnknownKey where there is none."""
@@ -95,25 +109,60 @@ class Table:
     def advance(self, now: float) -> None:
         """Let the leases that are due by now take effect."""
         for due in self.leases.due(now):
-            self._fall_due(due)
+            self._fall_silent(due, "expired", now)
 
-    def _change(self, entry_id: str, reason: Reason, changes: dict[str, Any]) -> Entry:
+    def _change(
+        self, entry_id: str, reason: Reason, changes: dict[str, Any], *, always: bool = False
+    ) -> Entry:
         known = self.entries[entry_id]
         entry = replace(known, **changes)
         self._store(entry)
-        if changes != {} and entry == known:
+        if entry == known and not always:
             return entry
         self._tell(reason, self.leases.held(entry_id), entry, known)
         return entry
 
-    def _fall_due(self, due: Due) -> None:
+    def _fall_silent(self, due: Due, reason: Reason, now: float) -> None:
+        entry = self.entries[due.lease.key]
+        held = []
+        if due.first and not entry.suspect and entry.id in self.index:
+            held = self.silence.fell(entry, due.lease, now, self.index.count)
+        for fallen in held:
+            self._hold(fallen, now)
+        if held:
+            return
         if due.removed:
-            self._forget(due.lease, "expired")
+            self._forget(due.lease, reason)
         else:
-            self._change(due.lease.key, "overdue", {})
+            if entry.suspect:
+                self.silence.back(entry.id)
+            self._change(entry.id, "overdue", {"suspect": False}, always=True)
+
+    def _hold(self, fallen: Fallen, now: float) -> None:
+        """Serve a silent entry a while longer, unless its id belongs to somebody else by now."""
+        entry_id = fallen.entry.id
+        if self.leases.owner(entry_id) not in {None, fallen.lease.id}:
+            self.silence.back(entry_id)
+            return
+        promised = fallen.lease.terms or Terms.ttl(self.silence.hold)
+        rest = promised.removed - promised.unhealthy
+        terms = Terms(unhealthy=self.silence.hold, removed=self.silence.hold + rest)
+        lease = self.leases.grant(entry_id, terms, now, fallen.lease.id)
+        self._promised[entry_id] = promised
+        known = self.entries.get(entry_id)
+        entry = replace(fallen.entry, suspect=True)
+        self._store(entry)
+        self._tell("suspected", lease, entry, known)
+
+    def _clear(self, entry_id: str) -> None:
+        """Not a suspect any more."""
+        self._promised.pop(entry_id, None)
+        self.silence.back(entry_id)
 
     def _forget(self, lease: Lease, reason: Reason) -> Entry:
         entry = self.entries.pop(lease.key)
+        if entry.suspect:
+            self._clear(lease.key)
         self.index.drop(lease.key)
         self._tell(reason, lease, None, entry)
         return entry

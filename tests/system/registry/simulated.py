@@ -29,7 +29,7 @@ class Registry:
     ) -> None:
         self.time = 1000.0
         peers = Peers(100, Keepalive.within(5))
-        limits = limits or Limits(body=100_000, entries_per_caller=50, kept=1_000_000)
+        limits = limits or Limits(body=100_000, entries_per_caller=50, kept=1_000_000, hold=0)
         self.context = Context(limits, access or Access(), peers, clock=lambda: self.time)
         self.app = registry_app(self.context, Prober(self.context.live, 1.0), "random")
         self._loop = asyncio.new_event_loop()

@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -140,3 +140,16 @@ def test_falls_due_in_order() -> None:
     for key, ttl in (("late", 9.0), ("early", 2.0), ("middle", 5.0)):
         leases.grant(key, Terms.ttl(ttl), 0.0)
     assert [due.lease.key for due in leases.due(10.0)] == ["early", "middle", "late"]
+
+
+@given(st.floats(0, 1e9), st.floats(0.05, 86_400), st.floats(0, 1))
+def test_is_over_at_its_instant_whatever_floats_make_of_it(start: float, ttl: float, early: float) -> None:
+    """The instant that `next_due` names is the one at which `due` removes; before it nothing is due."""
+    leases = Leases(lambda: "x")
+    leases.grant("a", Terms.ttl(ttl), start)
+    instant = leases.next_due()
+    assert instant is not None
+    before = start + (instant - start) * early
+    if before < instant:
+        assert list(leases.due(before)) == []
+    assert [due.removed for due in leases.due(instant)] == [True]

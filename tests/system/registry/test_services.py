@@ -302,7 +302,7 @@ def test_logs_what_scripts_look_for(registry: Registry, caplog: pytest.LogCaptur
 
 def test_refuses_more_entries_than_one_caller_may_have() -> None:
     """The limit counts what is there: registering again is free, and leaving makes room."""
-    small = Registry(limits=Limits(body=10_000, entries_per_caller=2, kept=10_000))
+    small = Registry(limits=Limits(body=10_000, entries_per_caller=2, kept=10_000, hold=0))
     assert [small.register(name=name).status_code for name in "abca"] == [201, 201, 429, 201]
     small.call("DELETE", "/services/b")
     assert small.register(name="c").status_code == 201
@@ -324,7 +324,7 @@ def test_names_with_odd_characters_can_be_reached(registry: Registry) -> None:
 
 def test_refuses_to_keep_more_than_it_may() -> None:
     """What all entries hold together is bounded; replacing counts only the difference, leaving makes room."""
-    small = Registry(limits=Limits(body=10_000, entries_per_caller=50, kept=2_500))
+    small = Registry(limits=Limits(body=10_000, entries_per_caller=50, kept=2_500, hold=0))
     assert small.register(name="a", metadata={"x": "y" * 2_000}).status_code == 201
     assert small.register(name="b", metadata={"x": "y" * 2_000}).status_code == 429
     assert small.register(name="a", metadata={"x": "y" * 2_100}).status_code == 201
