@@ -1,23 +1,37 @@
-"""Backends from a registry, by asking it several times a second. While it is away its last word stands."""
+"""Backends from a registry: by its watch where it has one, else by asking it several times a second.
+
+While the registry is away its last word stands.
+"""
 
 import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import orjson
 
 from system.errors import UsageError
 from system.router.doubt import LastWord
-from system.router.entries import Entry, EntryError, read_registry
-from system.router.fetch import FetchError, get
+from system.router.entries import Entry, EntryError, read_entry, read_registry, serves_openai
+from system.router.events import Event, EventReader
+from system.router.fetch import FetchError, get, stream
 from system.router.upstream import Pool
 
 log = logging.getLogger("router.discovery")
 
 REPEATED_COMPLAINTS = 1000
+WATCH_SILENCE = 12.0  # seconds without even a bookmark after which a watch is taken for dead
+TRY_WATCH_EVERY = 60.0  # seconds after which a registry without a watch is asked for one again
+
+
+class Followers(Protocol):
+    """Who is told what a registry says."""
+
+    def listed(self, source: str, entries: list[Entry]) -> None: ...
+    def changed(self, source: str, put: Sequence[Entry], drop: Sequence[str]) -> None: ...
 
 
 class Registry:
@@ -26,65 +40,135 @@ class Registry:
     def __init__(
         self,
         url: str,
+        followers: Followers,
         *,
         interval: float,
         timeout: float,
         grace: float,
-        found: Callable[[str, list[Entry]], None],
         token: str = "",
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self.error: str | None = "not asked yet"
-        self.answered_at: float | None = None
+        self.heard_at: float | None = None  # on the wall clock
+        self.watched = False
+        self._followers = followers
         self._last_word = LastWord(grace)
+        self._position = ""
         self._interval = interval
         self._timeout = timeout
-        self._found = found
         self._headers = f"authorization: Bearer {token}\r\n".encode() if token else b""
         self._complained: set[str] = set()
         self._host, self._prefix, self._pool = _reach(self.url, tls, timeout)
 
     async def follow(self) -> None:
-        """Ask for ever."""
+        """Watch, or ask, for ever."""
         while True:
-            began = time.monotonic()
-            await self.ask()
-            await asyncio.sleep(max(0.0, self._interval - (time.monotonic() - began)))
+            if await self._watch():
+                await asyncio.sleep(self._interval)  # it ended by itself
+            else:
+                await self._poll(TRY_WATCH_EVERY)
 
     async def ask(self) -> None:
-        """Ask once, and pass on what the registry says."""
+        """Ask once for the whole list, and pass it on."""
+        path = f"{self._prefix}/services?healthy=true"
         try:
-            entries = await self._services()
+            status, body = await get(
+                self._pool, path, host=self._host, headers=self._headers, timeout=self._timeout
+            )
+            if status != 200:
+                msg = f"{path} answered {status}"
+                raise FetchError(msg)
+            self._listed(_json(body))
         except (FetchError, EntryError) as error:
             self._is_away(str(error))
-            return
-        was_away = self.error is not None
-        if self.error is not None:
-            log.info("registry %s: %d services that speak the OpenAI API", self.url, len(entries))
-        self.error = None
-        self.answered_at = time.time()
-        self._found(self.url, self._last_word.take(entries, time.monotonic(), was_away=was_away))
 
-    async def _services(self) -> list[Entry]:
-        path = f"{self._prefix}/services?healthy=true"
-        status, body = await get(
-            self._pool, path, host=self._host, headers=self._headers, timeout=self._timeout
-        )
-        if status != 200:
-            msg = f"{path} answered {status}"
-            raise FetchError(msg)
+    async def _poll(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            began = time.monotonic()
+            was_away = self.error is not None
+            await self.ask()
+            if was_away and self.error is None:
+                return  # it is back, and perhaps another one
+            await asyncio.sleep(max(0.0, self._interval - (time.monotonic() - began)))
+
+    async def _watch(self) -> bool:
+        """Follow the registry's watch until it ends; returns False where asking is better."""
+        reader = EventReader()
+        headers = self._headers
+        if self._position:
+            headers += f"last-event-id: {self._position}\r\n".encode()
         try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            msg = f"{path} did not answer JSON: {error}"
-            raise FetchError(msg) from None
+            status = await stream(
+                self._pool,
+                f"{self._prefix}/watch",
+                host=self._host,
+                headers=headers,
+                timeout=self._timeout,
+                silence=WATCH_SILENCE,
+                take=lambda data: self._events(reader.feed(data)),
+            )
+        except (FetchError, EntryError, ValueError) as error:
+            self.watched = False
+            self._is_away(str(error))
+            return False
+        self.watched = False
+        return status == 200
+
+    def _events(self, events: Iterable[Event]) -> None:
+        self.watched = True
+        put: dict[str, Entry] = {}
+        drop: dict[str, None] = {}
+        for event in events:
+            if event.name == "snapshot":
+                put, drop = {}, {}
+                self._listed(_json(event.data))
+            elif event.name == "put":
+                self._put(_json(event.data), put, drop)
+            elif event.name == "delete":
+                self._drop(str(_json(event.data).get("name")), put, drop)
+            self._position = event.id or self._position
+        for name in self._last_word.given_up(time.monotonic()):
+            self._drop(name, put, drop)
+        self._is_there()
+        if put or drop:
+            self._followers.changed(self.url, list(put.values()), list(drop))
+
+    def _put(self, document: dict[str, Any], put: dict[str, Entry], drop: dict[str, None]) -> None:
+        service = document.get("service")
+        if not serves_openai(service):
+            self._drop(str(document.get("name")), put, drop)
+            return
+        try:
+            entry = read_entry(service)
+        except EntryError as error:
+            self._complain([str(error)])
+            return
+        self._last_word.put(entry)
+        put[entry.name] = entry
+        drop.pop(entry.name, None)
+
+    def _drop(self, name: str, put: dict[str, Entry], drop: dict[str, None]) -> None:
+        self._last_word.drop(name)
+        put.pop(name, None)
+        drop[name] = None
+
+    def _listed(self, document: Any) -> None:
         entries, complaints = read_registry(document)
         self._complain(complaints)
-        return entries
+        was_away = self.error is not None
+        self._is_there()
+        used = self._last_word.take(entries, time.monotonic(), was_away=was_away)
+        self._followers.listed(self.url, used)
+        if was_away:
+            log.info("registry %s: %d services that speak the OpenAI API", self.url, len(entries))
+
+    def _is_there(self) -> None:
+        self.error, self.heard_at = None, time.time()
 
     def _is_away(self, why: str) -> None:
-        if self.error is None or (self.answered_at is None and self.error != why):
+        if self.error is None or (self.heard_at is None and self.error != why):
             log.warning("registry %s: %s; going on with what it said last", self.url, why)
         self.error = why
 
@@ -97,6 +181,18 @@ class Registry:
 
     def close(self) -> None:
         self._pool.close()
+
+
+def _json(data: bytes) -> Any:
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        msg = f"its answer is not JSON: {error}"
+        raise EntryError(msg) from None
+    if not isinstance(document, dict):
+        msg = "its answer is no JSON object"
+        raise EntryError(msg)
+    return document
 
 
 def _reach(url: str, tls: ssl.SSLContext | None, timeout: float) -> tuple[str, str, Pool]:

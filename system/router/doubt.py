@@ -19,7 +19,7 @@ class LastWord:
         self._doubtful: dict[str, tuple[Entry, float]] = {}
 
     def take(self, entries: Iterable[Entry], now: float, *, was_away: bool) -> list[Entry]:
-        """The services to use, given what the registry lists now."""
+        """The services to use, given the whole list of the registry."""
         listed = {entry.name: entry for entry in entries}
         if was_away or (not listed and len(self._listed) > 1):
             until = now + self._grace
@@ -32,6 +32,19 @@ class LastWord:
         self._listed = listed
         return [*listed.values(), *(entry for entry, _ in self._doubtful.values())]
 
-    @property
-    def doubtful(self) -> list[str]:
-        return list(self._doubtful)
+    def put(self, entry: Entry) -> None:
+        """The registry says that this one is there."""
+        self._listed[entry.name] = entry
+        self._doubtful.pop(entry.name, None)
+
+    def drop(self, name: str) -> None:
+        """The registry says that this one is not there any more."""
+        self._listed.pop(name, None)
+        self._doubtful.pop(name, None)
+
+    def given_up(self, now: float) -> list[str]:
+        """Those that were kept long enough."""
+        over = [name for name, (_, until) in self._doubtful.items() if until <= now]
+        for name in over:
+            del self._doubtful[name]
+        return over

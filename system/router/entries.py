@@ -109,11 +109,14 @@ def read_registry(document: Any) -> tuple[list[Entry], list[str]]:
     if not isinstance(services, list):
         msg = "the registry's answer has no list `services`"
         raise EntryError(msg)
-    return _read_all(service for service in services if _speaks_openai(service))
+    return _read_all(service for service in services if serves_openai(service))
 
 
-def _speaks_openai(service: Any) -> bool:
-    metadata = service.get("metadata") if isinstance(service, Mapping) else None
+def serves_openai(service: Any) -> bool:
+    """Whether a registry says that clients may be sent to this service."""
+    if not isinstance(service, Mapping) or service.get("is_healthy") is False:
+        return False
+    metadata = service.get("metadata")
     return isinstance(metadata, Mapping) and metadata.get("type") == "openai-api"
 
 

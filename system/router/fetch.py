@@ -18,70 +18,115 @@ class FetchError(Exception):
 
 
 class _Answer:
-    """Collects an answer; with `on_body` it hands on each piece instead."""
+    """Collects an answer."""
 
-    def __init__(self, on_body: Callable[[bytes], None] | None) -> None:
+    def __init__(self) -> None:
         self.status = 0
-        self.parts: list[bytes] = []
+        self.streamed = False
         self.size = 0
-        self.whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._on_body = on_body
+        self.parts: list[bytes] = []
+        self.moved = asyncio.Event()
+        self.over = False
+        self.error: FetchError | None = None
 
     def head(self, head: Head) -> None:
-        self.status = head.status
+        self.status, self.streamed = head.status, head.streamed
+        self.moved.set()
 
     def body(self, data: bytes) -> None:
-        if self._on_body is not None and self.status == 200:
-            self._on_body(data)
-            return
         self.size += len(data)
-        if self.size <= MAX_ANSWER:
-            self.parts.append(data)
+        self.parts.append(data)
 
-    def flush(self) -> None: ...
+    def flush(self) -> None:
+        if self.size > MAX_ANSWER:
+            self.parts.clear()
+            self.error = FetchError(f"an answer of more than {MAX_ANSWER} bytes")
+        self.moved.set()
 
     def done(self) -> None:
-        if not self.whole.done():
-            self.whole.set_result(None)
+        self.over = True
+        self.flush()
 
     def failed(self, failure: Failure, why: str) -> None:
-        if not self.whole.done():
-            self.whole.set_exception(FetchError(f"{failure.value}: {why}", failure))
+        self.error = FetchError(f"{failure.value}: {why}", failure)
+        self.moved.set()
+
+    async def more(self) -> None:
+        """Wait until something has come; raises FetchError when nothing will."""
+        while not (self.over or self.error):
+            await self.moved.wait()
+            self.moved.clear()
+            if self.parts or self.status:
+                break
+        if self.error is not None:
+            raise self.error
 
 
-async def _connected(pool: Pool) -> Connection:
-    try:
-        return await pool.connect()
-    except OSError as error:
-        why = error.strerror or str(error) or "no connection in time"
-        raise FetchError(why, failure_to_connect(error)) from None
-
-
-async def get(
-    pool: Pool,
-    path: str,
-    *,
-    host: str,
-    headers: bytes = b"",
-    timeout: float,
-    on_body: Callable[[bytes], None] | None = None,
-) -> tuple[int, bytes]:
+async def get(pool: Pool, path: str, *, host: str, headers: bytes = b"", timeout: float) -> tuple[int, bytes]:
     """Status and body of a GET; raises FetchError when there is none within the time."""
     connection: Connection | None = None
     try:
         async with asyncio.timeout(timeout):
-            connection = pool.take() or await _connected(pool)
-            answer = _Answer(on_body)
-            request = f"GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: */*\r\n".encode() + headers + b"\r\n"
-            connection.request(answer, request, b"")
-            await answer.whole
+            connection, answer = await _ask(pool, path, host, headers)
+            while not answer.over:
+                await answer.more()
     except TimeoutError:
         msg = f"no answer within {timeout:g} s"
         raise FetchError(msg) from None
     finally:
-        if connection is not None and connection.sink is not None:
-            connection.abandon()
-    if answer.size > MAX_ANSWER:
-        msg = f"an answer of more than {MAX_ANSWER} bytes"
-        raise FetchError(msg)
+        _let_go(connection)
     return answer.status, b"".join(answer.parts)
+
+
+async def stream(
+    pool: Pool,
+    path: str,
+    *,
+    host: str,
+    headers: bytes,
+    timeout: float,
+    silence: float,
+    take: Callable[[bytes], None],
+) -> int:
+    """Hand on a stream of events as it comes, until it ends; returns its status, 200 or why there is none.
+
+    Raises FetchError when it breaks, does not begin within `timeout`, or says nothing for `silence` seconds.
+    """
+    connection: Connection | None = None
+    patience = timeout
+    try:
+        async with asyncio.timeout(timeout):
+            connection, answer = await _ask(pool, path, host, headers)
+        while not answer.over:
+            async with asyncio.timeout(patience):
+                await answer.more()
+            if answer.status != 200 or not answer.streamed:
+                return answer.status if answer.status != 200 else 404
+            patience = silence
+            if answer.parts:
+                data = b"".join(answer.parts)
+                answer.parts, answer.size = [], 0
+                take(data)
+    except TimeoutError:
+        msg = f"nothing within {patience:g} s"
+        raise FetchError(msg) from None
+    finally:
+        _let_go(connection)
+    return 200
+
+
+async def _ask(pool: Pool, path: str, host: str, headers: bytes) -> tuple[Connection, _Answer]:
+    try:
+        connection = pool.take() or await pool.connect()
+    except OSError as error:
+        why = error.strerror or str(error) or "no connection in time"
+        raise FetchError(why, failure_to_connect(error)) from None
+    answer = _Answer()
+    request = f"GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: */*\r\n".encode() + headers + b"\r\n"
+    connection.request(answer, request, b"")
+    return connection, answer
+
+
+def _let_go(connection: Connection | None) -> None:
+    if connection is not None and connection.sink is not None:
+        connection.abandon()

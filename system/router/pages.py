@@ -59,7 +59,7 @@ class Pages:
 
     def is_ready(self) -> bool:
         """Whether clients may be sent here: not draining, and every source of backends was heard once."""
-        heard = all(registry.answered_at is not None for registry in self._registries)
+        heard = all(registry.heard_at is not None for registry in self._registries)
         return heard and not self._proxy.draining
 
     def metrics(self, front: Front, request: Request) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from system.router.probing import Probing
 from system.router.proxy import Proxy, Settings, Timeouts
 from system.router.reader import Limits
 from system.router.static import load_static
-from system.router.table import Table
+from system.router.table import Changes, Table
 from system.tokens import is_allowed, read_tokens
 
 access = logging.getLogger("router.access")
@@ -94,15 +94,10 @@ async def serve(config: RouterConfig) -> AsyncIterator[Serving]:
     )
     proxy.found_down = probing.hurry
 
-    def found(source: str, entries: list[Entry]) -> None:
-        changes = proxy.table.replace(source, entries)
-        proxy.changed(changes)
-        probing.end(changes.removed)
-        probing.begin(changes.added)
-
+    followers = _Followers(proxy, probing)
     if config.static_services is not None:
-        found("static", load_static(config.static_services))
-    registries = [_registry(url, config, found) for url in config.registry]
+        followers.listed("static", load_static(config.static_services))
+    registries = [_registry(url, config, followers) for url in config.registry]
     proxy.add_pages(Pages(proxy, registries).table())
     listener = listen(config.host, config.port)
     await asyncio.gather(*(registry.ask() for registry in registries))
@@ -155,14 +150,33 @@ def _settings(config: RouterConfig) -> Settings:
     )
 
 
-def _registry(url: str, config: RouterConfig, found: Callable[[str, list[Entry]], None]) -> Registry:
+class _Followers:
+    """What a registry says reaches the table, the connections and the probes."""
+
+    def __init__(self, proxy: Proxy, probing: Probing) -> None:
+        self._proxy = proxy
+        self._probing = probing
+
+    def listed(self, source: str, entries: list[Entry]) -> None:
+        self._follow(self._proxy.table.replace(source, entries))
+
+    def changed(self, source: str, put: Sequence[Entry], drop: Sequence[str]) -> None:
+        self._follow(self._proxy.table.update(source, put, drop))
+
+    def _follow(self, changes: Changes) -> None:
+        self._proxy.changed(changes)
+        self._probing.end(changes.removed)
+        self._probing.begin(changes.added)
+
+
+def _registry(url: str, config: RouterConfig, followers: _Followers) -> Registry:
     tokens = read_tokens(config.token_file)
     return Registry(
         url,
+        followers,
         interval=config.poll_interval,
         timeout=config.registry_timeout,
         grace=config.registry_grace,
-        found=found,
         token=tokens[0] if tokens else "",
     )
 

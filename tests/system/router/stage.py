@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -29,10 +30,13 @@ def play(scene: Coroutine[Any, Any, T]) -> T:
 
 
 async def until(condition: Callable[[], object], within: float = 5.0) -> None:
-    """Wait for a condition that some other task makes true."""
+    """Wait for a condition, plain or to be awaited, that something else makes true."""
     async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - whatever makes it true knows nothing of an event
-            await asyncio.sleep(0.005)
+        while True:
+            found = condition()
+            if await found if inspect.isawaitable(found) else found:
+                return
+            await asyncio.sleep(0.002)
 
 
 @dataclass

@@ -1,10 +1,18 @@
 """Following a registry: used when it registers, left when it is removed, kept while the registry is away."""
 
 import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.system.router.stage import Call, FakeBackend, Stage, free_port, play, router, until, whole
+import httpx
+import pytest
+
+from system.registry.program import RegistryConfig, serve
+from system.router.events import Event, EventReader
+from tests.system.router.stage import ADDRESS, Call, FakeBackend, Stage, free_port, play, router, until, whole
 
 
 class FakeRegistry(FakeBackend):
@@ -17,6 +25,10 @@ class FakeRegistry(FakeBackend):
     @staticmethod
     async def list(registry: FakeBackend, call: Call) -> None:
         assert isinstance(registry, FakeRegistry)
+        if call.head.startswith(b"GET /watch "):
+            registry.calls.pop()
+            await call.send(whole(b"{}", "404 Not Found"))
+            return
         assert call.head.startswith(b"GET /services?healthy=true HTTP/1.1")
         await call.send(whole(json.dumps({"services": registry.services, "total": 0}).encode()))
 
@@ -27,6 +39,41 @@ class FakeRegistry(FakeBackend):
 
 async def names(stage: Stage) -> set[str]:
     return set(await stage.services())
+
+
+@asynccontextmanager
+async def real_registry(port: int) -> AsyncIterator[httpx.AsyncClient]:
+    """This project's own registry, which has a watch."""
+    config = RegistryConfig(host=ADDRESS, port=port, health_interval=0, drain=0.2)
+    async with serve(config), httpx.AsyncClient(base_url=f"http://{ADDRESS}:{port}") as client:
+        yield client
+
+
+def registration(backend: FakeBackend) -> dict[str, Any]:
+    more = {"hostname": "h", "status": "running", "url": f"http://{ADDRESS}:{backend.port}", "ttl": 30}
+    return {**backend.entry, **more}
+
+
+async def used(stage: Stage, name: str) -> float:
+    """Seconds until a service is in the table."""
+
+    async def is_used() -> bool:
+        return name in await stage.services()
+
+    began = time.monotonic()
+    await until(is_used)
+    return time.monotonic() - began
+
+
+async def left(stage: Stage, name: str) -> float:
+    """Seconds until a service is not in the table."""
+
+    async def is_left() -> bool:
+        return name not in await stage.services()
+
+    began = time.monotonic()
+    await until(is_left)
+    return time.monotonic() - began
 
 
 async def asked_again(registry: FakeRegistry, times: int = 2) -> None:
@@ -99,3 +146,70 @@ def test_router_starts_without_its_registry_and_is_not_ready(tmp_path: Path) -> 
         await registry.stop()
 
     play(scene())
+
+
+def test_watch_brings_and_takes_a_backend_at_once(tmp_path: Path) -> None:
+    """Used within 50 ms of registering, left within 50 ms of unregistering, without being asked."""
+
+    async def scene() -> None:
+        backend, port = await FakeBackend("a").start(), free_port()
+        async with real_registry(port) as registry:
+            url = f"http://{ADDRESS}:{port}"
+            async with router(tmp_path, registry=(url,), poll_interval=60.0) as stage:
+                await until_watched(registry)
+                assert (await registry.post("/services", json=registration(backend))).status_code == 201
+                assert await used(stage, "a") < 0.05
+                assert (await stage.chat()).headers["x-muster-backend"] == "a"
+                await registry.delete("/services/a")
+                assert await left(stage, "a") < 0.05
+        await backend.stop()
+
+    play(scene())
+
+
+def test_watch_is_taken_up_again_after_a_restart_of_the_registry(tmp_path: Path) -> None:
+    """The restarted registry is empty at first: what it forgot stays in use, what registers then is used."""
+
+    async def scene() -> None:
+        old, new, port = await FakeBackend("old").start(), await FakeBackend("new").start(), free_port()
+        async with router(tmp_path, registry=(f"http://{ADDRESS}:{port}",), poll_interval=0.02) as stage:
+            async with real_registry(port) as registry:
+                await until_watched(registry)
+                await registry.post("/services", json=registration(old))
+                await used(stage, "old")
+            async with real_registry(port) as registry:
+                await until_watched(registry)
+                await registry.post("/services", json=registration(new))
+                await used(stage, "new")
+                assert set(await stage.services()) == {"old", "new"}
+                await registry.post("/services", json=registration(old))
+                await registry.delete("/services/old")
+                await left(stage, "old")
+        await old.stop()
+        await new.stop()
+
+    play(scene())
+
+
+async def until_watched(registry: httpx.AsyncClient) -> None:
+    async def is_watched() -> bool:
+        return "registry_watchers 1" in (await registry.get("/metrics")).text
+
+    await until(is_watched)
+
+
+STREAM = b'event: put\nid: e.1\ndata: {"a":1}\n\n: comment\n\ndata: x\r\ndata: y\r\n\r\nevent: bookmark\nid: e.2\ndata: {}\n\n'
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_events_are_read_however_they_arrive(step: int) -> None:
+    """Whole, byte by byte, with either kind of line end."""
+    reader = EventReader()
+    events = [
+        event for start in range(0, len(STREAM), step) for event in reader.feed(STREAM[start : start + step])
+    ]
+    assert [event for event in events if event.data] == [
+        Event("put", "e.1", b'{"a":1}'),
+        Event("message", "", b"x\ny"),
+        Event("bookmark", "e.2", b"{}"),
+    ]
