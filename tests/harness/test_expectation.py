@@ -58,7 +58,8 @@ def test_hold_without_a_look_is_unknown() -> None:
 
 def test_hold_in_the_dark_is_unknown() -> None:
     """Seen once at the start and not again for most of the window: nobody knows whether it held."""
-    story = Story().entries(0.1, "babysitter-a").silence(0.2, "refused").silence(4.9, "refused")
+    story = Story().entries(0.1, "babysitter-a").silence(0.2, "refused").silence(4.8, "refused")
+    story.silence(4.9, "not this one", "router", "models")
     verdict = judge(expect(A, hold=5.0), story.evidence(0, 5))
     assert verdict.status is Status.UNKNOWN
     assert "from 00:00.100 to 00:05.000" in verdict.message

@@ -49,6 +49,8 @@ def test_a_broken_stream_is_no_answer() -> None:
     verdict = Availability(1.0).judge(story.evidence())
     assert verdict.status is Status.FAIL
     assert "the stream broke off after 3 chunks" in verdict.message
+    whole = Story().request(1, stream=True, complete=True, chunks=3)
+    assert Availability(1.0).judge(whole.evidence()).status is Status.PASS
 
 
 def test_a_gap_is_named() -> None:

@@ -87,6 +87,13 @@ def test_a_name_nobody_has_is_unknown() -> None:
     assert "no service registers as babysitter-x" in verdict.message
 
 
+def test_a_stranger_that_left_is_missing() -> None:
+    """A name that no topology states, but the registry once showed, can be missed."""
+    verdict = Registered(("ghost",)).judge(Story().entries(1, "ghost").entries(2).evidence())
+    assert verdict.status is Status.FAIL
+    assert "ghost is not registered at registry (last seen at 00:01.000)" in verdict.message
+
+
 def test_nothing_stated_is_unknown() -> None:
     """`all` of nothing is not a pass."""
     facts = Facts(services=Story().facts.services[:1])
