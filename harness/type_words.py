@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -23,6 +23,12 @@ _QUANTITIES = {
     parse_rate: "a rate like 50/s",
     parse_size: "a size like 512M",
 }
+_UNITS: dict[Any, Callable[[float], str]] = {
+    parse_duration: lambda value: f"{value:g} s",
+    parse_percent: lambda value: f"{value * 100:g} %",
+    parse_rate: lambda value: f"{value:g}/s",
+    parse_size: lambda value: f"{value:g} bytes",
+}
 _PLAIN = {
     str: "text",
     int: "a whole number",
@@ -40,6 +46,30 @@ def in_words(hint: Any) -> str:
     """A type as a person would say it: `a whole number from 1 to 1000, or 'auto'`."""
     words = [word for word in dict.fromkeys(_alternatives(hint)) if word != "nothing"] or ["nothing"]
     return ", or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def quantity_in_words(hint: Any, value: Any) -> str:
+    """A number with its unit, where its type says that it has one; else nothing."""
+    if not isinstance(value, float):
+        return ""
+    marks = [
+        mark for part in _parts(hint) for mark in get_args(part)[1:] if isinstance(mark, BeforeValidator)
+    ]
+    return next((_UNITS[m.func](value) for m in marks if m.func in _UNITS), "")
+
+
+def default_in_words(hint: Any, value: Any) -> Any:
+    """A default as a person would write it; a JSON value."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (str, int, float)) or value is None:
+        return quantity_in_words(hint, value) or value
+    return list(value) if isinstance(value, (list, tuple)) else str(value or "")
+
+
+def _parts(hint: Any) -> list[Any]:
+    inner = [get_args(hint)[0]] if get_origin(hint) is Annotated else list(get_args(hint))
+    return [hint, *(part for one in inner for part in _parts(one))]
 
 
 def _alternatives(hint: Any) -> list[str]:
@@ -62,31 +92,28 @@ def _alternatives(hint: Any) -> list[str]:
 
 
 def _annotated(inner: Any, *marks: Any) -> list[str]:
-    bounds = _bounds([b for m in marks for b in (m.metadata if isinstance(m, FieldInfo) else [m])])
+    limits = [limit for m in marks for limit in (m.metadata if isinstance(m, FieldInfo) else [m])]
+    bounds = _bounds(limits, whole=inner is int)
     for mark in marks:
         if isinstance(mark, BeforeValidator) and mark.func in _QUANTITIES:
-            return [f"{_QUANTITIES[mark.func]}, {bounds.strip(', ')}".rstrip(", ")]
+            return [f"{_QUANTITIES[mark.func]}, {bounds}".removesuffix(", ")]
         if isinstance(mark, Names):
-            return [f"the name of a {mark.what}" if mark.what[0] != "a" else f"the name of an {mark.what}"]
+            return ["a registered name" if mark.what == "registered name" else f"the name of a {mark.what}"]
     words = _alternatives(inner)
-    return [f"{words[0]}{bounds}", *words[1:]]
+    joint = " " if bounds.startswith("from") else ", "
+    return [f"{words[0]}{joint if bounds else ''}{bounds}", *words[1:]]
 
 
-def _bounds(marks: list[Any]) -> str:
-    low = next((_just_above(m.gt, marks) for m in marks if isinstance(m, annotated_types.Gt)), "")
-    low = next((f"{m.ge}" for m in marks if isinstance(m, annotated_types.Ge)), low)
-    high = next((f"{m.le}" for m in marks if isinstance(m, annotated_types.Le)), "")
+def _bounds(marks: list[Any], *, whole: bool) -> str:
+    low = next((f"above {m.gt}" for m in marks if isinstance(m, annotated_types.Gt)), "")
+    low = next((f"at least {m.ge}" for m in marks if isinstance(m, annotated_types.Ge)), low)
+    high = next((f"at most {m.le}" for m in marks if isinstance(m, annotated_types.Le)), "")
     high = next((f"below {m.lt}" for m in marks if isinstance(m, annotated_types.Lt)), high)
-    if low and high:
-        return f" from {low} to {high}" if low[0] != "a" else f" {low} and at most {high}"
-    if low:
-        return f" {low}" if low[0] == "a" else f", at least {low}"
-    return f", at most {high}" if high else ""
-
-
-def _just_above(limit: Any, marks: list[Any]) -> str:
-    whole = isinstance(limit, int) and not any(isinstance(mark, BeforeValidator) for mark in marks)
-    return str(limit + 1) if whole else f"above {limit}"
+    if whole and low.startswith("above "):
+        low = f"at least {int(low.removeprefix('above ')) + 1}"
+    if low.startswith("at least ") and high.startswith("at most "):
+        return f"from {low.removeprefix('at least ')} to {high.removeprefix('at most ')}"
+    return " and ".join(bound for bound in (low, high) if bound)
 
 
 def place_of(error: ValidationError, node: Node) -> tuple[str | int, ...]:
