@@ -28,8 +28,16 @@ def protos() -> Files:
         }
 
 
+def schemas() -> Files:
+    """The kinds' fields -> the JSON Schemas that editors complete scenarios from."""
+    from harness.schema import texts
+
+    return {ROOT / "scenarios" / name: text for name, text in texts().items()}
+
+
 GENERATORS: dict[str, Callable[[], Files]] = {
     "protos": protos,
+    "schemas": schemas,
 }
 
 
