@@ -43,7 +43,7 @@ def failing(scenario: ScenarioReport) -> list[StepReport]:
 
 def block(step: StepReport, run_directory: str, scenario: ScenarioReport) -> list[str]:
     """One step as lines: where and what, why, the evidence, where to look, how to repeat it."""
-    took = step.judged - step.started if step.judged is not None and step.started is not None else 0.0
+    took = step.judged - step.since if step.judged is not None and step.since is not None else 0.0
     after = f" after {lasted(took)}" if took >= 0.001 else ""
     head = f"{step.file}:{step.line}  {'::'.join(step.path)}   {LABELS[step.status]}{after}"
     return [head, *(f"  {line}" for line in _body(step, run_directory, scenario))]
@@ -51,7 +51,7 @@ def block(step: StepReport, run_directory: str, scenario: ScenarioReport) -> lis
 
 def _body(step: StepReport, run_directory: str, scenario: ScenarioReport) -> Iterator[str]:
     yield from step.message.splitlines()
-    yield from (f"  {line}" for line in told(step.evidence, step.started))
+    yield from (f"  {line}" for line in told(step.evidence, step.since))
     yield from (f"  {detail}" for text in step.details for detail in text.splitlines())
     folder = "/".join(part for part in (run_directory, scenario.directory) if part != ".")
     yield from (f"look at: {folder}/{place}" for place in step.look_at)

@@ -115,7 +115,7 @@ def run_headline(status: str, scenarios: Sequence[ScenarioReport]) -> Headline:
             word="PASSED", sentence=f"PASSED: {len(scenarios)} scenarios, {counted(kept, 'step')} kept."
         )
     alike = sum(scenario.status == status for scenario in scenarios)
-    few = f" ({alike} of {len(scenarios)} scenarios: {status})"
+    few = f" Scenario: {worst.name} ({alike} of {len(scenarios)} scenarios: {status})."
     return replace(worst.headline, sentence=worst.headline.sentence + few)
 
 

@@ -40,6 +40,7 @@ class Html:
         page = _environment().get_template("page.html.j2")
         stream = page.stream(
             run=run,
+            scenarios=sorted(run.scenarios, key=lambda scenario: ORDER.index(scenario.status)),
             charts={scenario.id: chart_of(scenario) for scenario in run.scenarios},
             packed={scenario.id: _packed(scenario) for scenario in run.scenarios},
             style=_joined(STYLES),

@@ -147,7 +147,10 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepReport:
-    """A step with its verdict and what it rests on. `steps` are the steps inside it."""
+    """A step with its verdict and what it rests on. `steps` are the steps inside it.
+
+    `since` is where the clock of its limit began: with the step, or with the proof of the fault around it.
+    """
 
     id: str
     anchor: str
@@ -162,6 +165,7 @@ class StepReport:
     nodeid: str = ""
     selected: bool = True
     started: float | None = None
+    since: float | None = None
     judged: float | None = None
     limit: float | None = None
     owner: str = ""

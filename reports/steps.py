@@ -105,12 +105,14 @@ class Steps:
                 started=self._began.get(planned.path),
             )
         record, event = self._judged[planned.path]
-        evidence = self._evidence(planned, event)
+        since = self._since(planned, event)
+        evidence = self._evidence(planned, event, since)
         return StepReport(
             **known,
             status=event.status if planned.selected else NOT_SELECTED,
             message=self._receipts(planned.id) if event.message == _DONE else event.message,
             started=event.started,
+            since=since,
             judged=event.judged,
             limit=event.limit,
             owner=owner_of(event),
@@ -142,7 +144,7 @@ class Steps:
             return "it had begun when the run ended"
         return "it never ran" if self._run.result is None else "it never ran: the run ended before it"
 
-    def _evidence(self, planned: PlannedStep, event: StepJudged) -> tuple[Line, ...]:
+    def _evidence(self, planned: PlannedStep, event: StepJudged, since: float) -> tuple[Line, ...]:
         """The records the verdict names, and the faults and deaths around them."""
         named = [self._by_number[n] for n in event.evidence if n in self._by_number]
         half = LINES // 2
@@ -152,10 +154,16 @@ class Steps:
         own = {fault.id for fault in self._faults if self._surrounds(fault, planned)}
         views = {(r.event.source, r.event.view) for r in named if isinstance(r.event, Seen)}
         for record in self._run.records:
-            if record.t <= event.judged and self._matters(record, event.started, own, views):
+            if record.t <= event.judged and self._matters(record, since, own, views):
                 chosen[record.n] = record
         lines = [self._story.line(record, event.message) for record in chosen.values()]
         return tuple(sorted(lines, key=lambda line: line.t)[-LINES:])
+
+    def _since(self, planned: PlannedStep, event: StepJudged) -> float:
+        """An expectation alone inside a fault is judged on what was seen since the fault was proven."""
+        around = [f for f in self._faults if self._surrounds(f, planned) and f.step != planned.id]
+        proven = [f.proven for f in around if f.proven is not None and f.proven <= event.started]
+        return max(proven) if proven and not planned.does else event.started
 
     def _surrounds(self, fault: FaultReport, planned: PlannedStep) -> bool:
         owner = next((s.path for s in self._run.manifest.steps if s.id == fault.step), ())

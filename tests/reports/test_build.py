@@ -189,3 +189,18 @@ def test_an_actions_verdict_tells_its_receipt() -> None:
     report = build_report([replace(run, records=done)], STORED / "passed").scenarios[0]
     assert step(report, "the router is killed").message == "proven after 10 ms, healed at 00:15.217"
     assert step(report, "the router is killed").does == "kill router"
+
+
+def test_the_clock_inside_a_fault_starts_with_its_proof() -> None:
+    """An expectation alone in a fault is counted from the fault's proof, however late its own step began."""
+    (run,) = load_run(STORED / "failed")
+    later = [
+        replace(r, event=replace(r.event, started=13.5))
+        if isinstance(r.event, StepJudged) and r.event.path == FORGOTTEN
+        else r
+        for r in run.records
+    ]
+    report = build_report([replace(run, records=later)], STORED / "failed").scenarios[0]
+    judged = step(report, FORGOTTEN[-1])
+    assert (judged.started, judged.since) == (13.5, report.faults[1].proven)
+    assert any(line.text.endswith("babysitter-d gone") for line in judged.evidence)

@@ -171,3 +171,19 @@ def test_a_run_in_which_nothing_happened_has_a_report(tmp_path: Path) -> None:
     text, _ = page(empty, tmp_path)
     assert "15 of 15 steps never ran" in text
     assert all(isinstance(step, StepReport) and step.status == "not-run" for step in empty.scenarios[0].steps)
+
+
+def test_scenarios_that_failed_come_first(tmp_path: Path) -> None:
+    """In a run of several scenarios, the failed one is listed and drawn before those that passed."""
+    import shutil
+
+    for name in ("passed", "failed"):
+        shutil.copytree(STORED / name / "discovery.two_servers", tmp_path / "run" / name)
+        manifest = tmp_path / "run" / name / "manifest.json"
+        manifest.write_text(manifest.read_text().replace("discovery.two_servers", f"discovery.{name}"))
+    run = load_report(tmp_path / "run")
+    assert run.headline.sentence.endswith("Scenario: two servers, two models (1 of 2 scenarios: fail).")
+    text, tags = page(run, tmp_path)
+    articles = [attributes["id"] for tag, attributes in tags.tags if tag == "article"]
+    assert articles == ["discovery.failed", "discovery.passed"]
+    assert text.index('href="#discovery.failed"') < text.index('href="#discovery.passed"')
