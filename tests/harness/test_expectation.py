@@ -124,6 +124,23 @@ def test_a_check_that_crashes_knows_nothing() -> None:
     assert "test_expectation.py" in verdict.message
 
 
+def test_never_in_the_dark_is_unknown() -> None:
+    """Not seen while nobody could look is not never."""
+    story = Story().entries(0.1, "babysitter-b").silence(0.2, "refused").silence(4.9, "refused")
+    verdict = judge(expect(A, never=True, hold=5.0), story.evidence(0, 5))
+    assert verdict.status is Status.UNKNOWN
+    assert "nobody can say what registry showed" in verdict.message
+
+
+def test_never_of_unjudgeable_looks_says_why() -> None:
+    """Looks at which the check knows nothing leave it unknown, with the check's reason."""
+    verdict = judge(
+        expect(Registered(("nobody",)), never=True, hold=1.0), Story().entries(0.5).evidence(0, 1)
+    )
+    assert verdict.status is Status.UNKNOWN
+    assert "no service registers as nobody" in verdict.message
+
+
 def test_is_over() -> None:
     """A window ends with its limit; without one it has none."""
     evidence = Story().evidence(1, 3)

@@ -164,6 +164,7 @@ def test_shares_that_make_no_sense_are_mistakes() -> None:
         in Distribution("weighted", over=(A,), weights={A: 1, C: 1}).lint(TWO_SERVERS, lint)[0]
     )
     assert "smaller 'detect'" in Distribution("even", over=(A, C), detect=0.6).lint(TWO_SERVERS, lint)[0]
+    assert Distribution("even", over=(A, C), detect=0.5).lint(TWO_SERVERS, lint) == []
     strict = Distribution("random", over=(A, C), strict=True).lint(TWO_SERVERS, lint | {"concurrency": 8})
     assert "belongs to" in strict[0]
     assert "concurrency: 1" in strict[1]

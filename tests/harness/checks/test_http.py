@@ -91,6 +91,13 @@ def test_a_silent_url_fails() -> None:
     assert check.judge(Story().evidence()).status is Status.UNKNOWN
 
 
+def test_a_path_at_nobody_is_unknown() -> None:
+    """A path needs a service with a URL."""
+    verdict = Http("/health", at="nobody").judge(called().evidence())
+    assert verdict.status is Status.UNKNOWN
+    assert "no service 'nobody'" in verdict.message
+
+
 def test_mistakes_are_seen_before_the_start() -> None:
     """A path without a service and a pattern that is none are named by lint."""
     found = Http("/health", matches="(").lint(Story().facts, {})

@@ -41,6 +41,14 @@ def test_a_silent_router_is_unknown() -> None:
     assert "http://server1:8000/models refused the connection" in verdict.message
 
 
+def test_a_router_that_fell_silent_is_mentioned() -> None:
+    """A failure on an old list says that there is no newer one."""
+    story = Story().models(1, "model-1").silence(2, "refused", "router", "models")
+    verdict = Models("all").judge(story.evidence())
+    assert verdict.status is Status.FAIL
+    assert verdict.message.endswith("; but router has not answered since 00:02.000: refused")
+
+
 def test_nothing_stated_is_unknown() -> None:
     """`all` of nothing is not a pass."""
     facts = Facts(services=(ServiceFacts(name="router", speaks=("openai",)),))
