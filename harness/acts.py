@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -25,38 +25,16 @@ if TYPE_CHECKING:
     from harness.deployment import Deployment
     from harness.faults.base import Fault, Receipt
     from harness.load.base import Load
-    from harness.logwatch import LogWatch
     from harness.model import Step
-    from harness.observers import Observers
-    from harness.settings import RunSettings
+    from harness.stage import Stage
 
 DEFAULT_SAMPLE = 100
 """Requests of `requests: auto` where no check beside the load says how many it needs."""
 
 
-@dataclass(slots=True)
-class Stage:
-    """Everything an action may use; `disturbed` are the services that a fault holds down at this moment."""
-
-    deployment: Deployment
-    observers: Observers
-    logs: LogWatch
-    settings: RunSettings
-    http: httpx.AsyncClient
-    resolve: Callable[[Any], Any]
-    id_prefix: str
-    disturbed: list[str] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def next_id(self, role: str) -> str:
-        """An id within the run: `load1`, `load2`, ..."""
-        self.counts[role] = self.counts.get(role, 0) + 1
-        return f"{role}{self.counts[role]}"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doing:
-    """What an action hands to its step: where clocks of expectations start (its own, and those nested), which load."""
+    """What an action hands to its step: where clocks start (its own, and of nested steps), and which load."""
 
     since: float
     nested_since: float | None = None

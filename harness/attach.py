@@ -1,4 +1,4 @@
-"""Servers that already run, as a topology: from an inventory, from what the scenario states, or as discovered.
+"""Servers that already run, as a topology: from an inventory, as the scenario states, or as discovered.
 
 The registry is asked once, before anything is judged. Whose statement counts:
 
@@ -47,7 +47,7 @@ class Given:
 
 
 def attached_topology(invocation: Invocation, stated: Topology | None) -> Topology:
-    """The topology that is judged; asks the registry what it lists (a registry that is silent lists nothing)."""
+    """The topology that is judged; asks the registry what it lists (a silent registry lists nothing)."""
     given = parse_attach(invocation.attach)
     stated = stated or Topology(hosts=())
     if invocation.inventory:
@@ -75,7 +75,7 @@ def parse_attach(values: Sequence[str]) -> Given:
         else:
             urls[name] = url.rstrip("/")
     problems += [
-        _not_an_address(a) for a in addresses if "/" in a or ":" in a.strip("[]") and a.count(":") == 1
+        _not_an_address(a) for a in addresses if "/" in a or (":" in a.strip("[]") and a.count(":") == 1)
     ]
     if len(addresses) > 1:
         problems.append(

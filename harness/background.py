@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class BackgroundRun:
-    """Starts on creation; `verdict` waits for a step, `stop` interrupts, both may be called from any thread."""
+    """Starts on creation; `verdict` waits for a step, `stop` interrupts; both from any thread."""
 
     def __init__(self, scenario: Scenario, settings: RunSettings, step_ids: list[str]) -> None:
         self._scenario = scenario

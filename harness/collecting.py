@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SKIPPED, FAILED = Status.NOT_APPLICABLE, Status.FAIL
 
 
-class StepNotPassed(Exception):  # noqa: N818  # an outcome, not an error
+class StepNotPassed(Exception):  # an outcome, not an error
     """A step's verdict that is neither pass nor not-applicable."""
 
     def __init__(self, judged: StepJudged) -> None:
@@ -32,7 +32,7 @@ class StepNotPassed(Exception):  # noqa: N818  # an outcome, not an error
         self.judged = judged
 
 
-class ScenarioMistake(Exception):  # noqa: N818
+class ScenarioMistake(Exception):
     """A scenario file that cannot be run as it is written."""
 
 
@@ -148,7 +148,7 @@ class StepGroup(pytest.Collector):
         self.own = own
 
     def collect(self) -> Iterator[pytest.Collector | pytest.Item]:
-        """The nested steps, then the step's own verdict: its fault was proven and healed, its load was as expected."""
+        """The nested steps, then the step's own verdict: fault proven and healed, load as expected."""
         yield from _nodes(self, self.steps)
         if self.own is not None:
             yield StepItem.from_parent(self, name=f"({self.own.does or 'expect'})", step=self.own)
@@ -190,7 +190,8 @@ class StepItem(pytest.Item):
             return f"{type(excinfo.value).__name__}: {excinfo.value}"
         judged = excinfo.value.judged
         head = f"{self.step.place}  {'::'.join(self.step.path)}   "
-        took = f"{'FAILED' if judged.status == FAILED else 'UNKNOWN'} after {judged.judged - judged.started:.1f} s"
+        said = "FAILED" if judged.status == FAILED else "UNKNOWN"
+        took = f"{said} after {judged.judged - judged.started:.1f} s"
         body = [f"  {judged.message}", *(f"    {line}" for line in judged.details)]
         look = f"  look at: {shared_run_directory(self.config) / self.scenario.id}"
         return "\n".join([head + took, *body, look, f"  again:   {judged.again}"])

@@ -116,7 +116,7 @@ class Deployment:
         return self.hosts
 
     async def bring_up(self) -> None:
-        """Start every service, those without `after` at once; the first that fails ends the others' waiting."""
+        """Start every service, those without `after` at once; the first failure ends the others' waiting."""
         ready = {name: asyncio.Event() for name in self._specs}
         begun = self.clock.monotonic()
         async with asyncio.TaskGroup() as group:

@@ -61,7 +61,8 @@ def explain_unreachable(url: str, error: BaseException) -> str:
     chain = list(causes(error))
     for cause in chain:
         if isinstance(cause, socket.gaierror):
-            return f"{url}: the name '{urlsplit(url).hostname}' is not known here; check its spelling or use the address"
+            name = urlsplit(url).hostname
+            return f"{url}: the name '{name}' is not known here; check its spelling or use the address"
         if isinstance(cause, ssl.SSLError):
             return f"{url}: TLS failed ({cause.reason}); check --scheme and the server's certificate"
         if isinstance(cause, OSError) and cause.errno in _BY_ERRNO:
@@ -111,7 +112,7 @@ def wrong_addresses(services: Mapping[str, Any], registry_url: str) -> list[str]
         host = str(entry.get("host", ""))
         if is_unusable(host) or (is_local_only(host) and not registry_is_local):
             found.append(
-                f"{name} is registered at {host}, which no other machine can reach: start it with the address "
-                f"of its server (--advertise-host ADDRESS) ({GUIDE}#0000-or-localhost-registered)"
+                f"{name} is registered at {host}, which no other machine can reach: start it with the "
+                f"address of its server (--advertise-host ADDRESS) ({GUIDE}#0000-or-localhost-registered)"
             )
     return found

@@ -312,7 +312,7 @@ def event_to_json(event: Event) -> dict[str, Any]:
     data = {}
     for f in fields(event):
         value = getattr(event, f.name)
-        if value != f.default and value != {}:
+        if value not in (f.default, {}):
             data[f.name] = value
     return data
 

@@ -30,7 +30,7 @@ class ServiceFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is stated about a deployment, and where it was stated (`topologies/x.yaml`, `inventory`, `discovered`)."""
+    """What is stated about a deployment, and where (`topologies/x.yaml`, `inventory`, `discovered`)."""
 
     services: tuple[ServiceFacts, ...] = ()
     stated_by: str = ""
@@ -93,7 +93,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The history up to `until`, judged from `since` on; `load` is the id of the load an expectation stands beside."""
+    """The history up to `until`, judged from `since` on; `load`: the load an expectation stands beside."""
 
     records: Sequence[Record]
     since: float
@@ -118,7 +118,7 @@ class Evidence:
         return list(self.of(RequestDone))
 
     def observations(self, view: str, source: str = "") -> list[tuple[Record, Seen, Any]]:
-        """Observations of a view within the window, each with its value (carried over where it was `same`)."""
+        """Observations of a view within the window, each with its value (carried over where `same`)."""
         values: dict[str, Any] = {}
         seen = []
         for record, event in of(self.records, Seen):

@@ -25,7 +25,7 @@ LONGEST = 64 << 20
 """Bytes of a fetched log that are looked at."""
 
 
-class LogUnreadable(Exception):  # noqa: N818  # says what is the matter, is not raised past LogWatch
+class LogUnreadable(Exception):  # says what is the matter, is not raised past LogWatch
     """A log cannot be read; the text says which and why."""
 
 
@@ -94,7 +94,7 @@ class CommandLog:
             msg = f"`{self.name}` did not end within {READ_WITHIN:g} s"
             raise LogUnreadable(msg) from None
         if running.returncode:
-            msg = f"`{self.name}` failed ({running.returncode}): {output[-200:].decode('utf-8', 'replace').strip()}"
+            msg = f"`{self.name}` failed ({running.returncode}): {_end_of(output)}"
             raise LogUnreadable(msg)
         new, self.offset = output[self.offset : LONGEST], len(output)
         return new
@@ -133,8 +133,12 @@ class NoLog:
 
     async def read_more(self) -> bytes:
         """Never there."""
-        msg = f"nothing says how to read the log of {self.service}: state it in an inventory (log: {{file: ...}})"
+        msg = f"nothing says how to read the log of {self.service}; an inventory can (log: {{file: ...}})"
         raise LogUnreadable(msg)
+
+
+def _end_of(output: bytes) -> str:
+    return output[-200:].decode("utf-8", "replace").strip()
 
 
 def _command(service: str, *words: str) -> CommandLog:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +27,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedBy:
-    """Where an answer says who served it: a response header, or a pattern in the content (group 1, or all)."""
+    """Where an answer says who served it: a header, or a pattern in the content (group 1, or all)."""
 
     header: str = ""
     content: str = ""
@@ -72,7 +70,7 @@ class ServiceSpec:
     answers_as: tuple[str, ...] = ()
     served_by: ServedBy | None = None
     child: str = ""
-    """Option that describes the child process (`backend`), so that `<service>.<child>` can be a fault's target."""
+    """Option that describes the child process (`backend`): `<service>.<child>` can be a fault's target."""
     stop_within: float = 5.0
     log: LogSource | None = None
 
@@ -121,11 +119,12 @@ class Expect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing done (`action` of the role `does`: load, fault, start, stop, call, wait) or expected, or both.
+    """One thing done (`action`, its role `does`: load, fault, start, stop, call, wait), expected, or both.
 
     `id` is unique in the scenario; `path` holds the names from the top. An empty `each` leaves one step whose
     `nothing` says why it has nothing to judge. `presumes` names an earlier step without which this one says
-    nothing: where that one is not applicable, this one is not either. A `required` step that is not a pass ends
+    nothing: where that one is not applicable, this one is not either. A `required` step that is not a pass
+    ends
     the scenario.
     """
 
@@ -151,7 +150,8 @@ class Step:
 class Scenario:
     """A topology, steps, and checks on the whole history.
 
-    `checks` are steps too (path `("checks", kind)`), judged at the end. `params` is this scenario's combination.
+    `checks` are steps too (path `("checks", kind)`), judged at the end. `params` is this scenario's
+    combination.
     """
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from harness.events import Seen
 from harness.protocols import PROTOCOLS
@@ -39,7 +39,7 @@ class Observers:
         self._stack = AsyncExitStack()
         self._watched: set[tuple[str, str]] = set()
 
-    async def __aenter__(self) -> Observers:
+    async def __aenter__(self) -> Self:
         for service in self._facts.services:
             for protocol in service.speaks:
                 for view in PROTOCOLS[protocol]().views:

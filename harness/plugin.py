@@ -1,6 +1,6 @@
 """The pytest plugin: options, collecting *.scenario.yaml, how verdicts show, exit codes.
 
-Hooks only. Everything heavy is imported when the first scenario is collected: a run without scenarios pays nothing.
+Hooks only. What is heavy is imported when the first scenario is collected: a run without any pays nothing.
 """
 
 from __future__ import annotations
@@ -122,15 +122,18 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Exit codes: 4 for a mistaken scenario, 6 when nothing failed but something is unknown; write the reports."""
+    """Exit codes: 4 for a mistaken scenario, 6 when only something is unknown; write the reports."""
     stats = _stats(session)
     if session.config.stash.get(MISTAKES, None):
         session.exitstatus = MISTAKE_EXIT
-    elif exitstatus == pytest.ExitCode.TESTS_FAILED and stats.get("unknown"):
-        if not stats.get("failed") and not stats.get("error"):
-            session.exitstatus = UNKNOWN_EXIT
+    elif exitstatus == pytest.ExitCode.TESTS_FAILED and _only_unknown(stats):
+        session.exitstatus = UNKNOWN_EXIT
     if not hasattr(session.config, "workerinput"):
         _report(session.config)
+
+
+def _only_unknown(stats: dict[str, list[Any]]) -> bool:
+    return bool(stats.get("unknown")) and not stats.get("failed") and not stats.get("error")
 
 
 def _stats(session: pytest.Session) -> dict[str, list[Any]]:

@@ -18,42 +18,30 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
-
-from harness.acts import Stage
 from harness.artifacts import Manifest, PlannedService, PlannedStep, ScenarioDirectory, write_json
 from harness.clock import SystemClock
-from harness.deployment import deployed, facts_of
+from harness.deployment import facts_of
 from harness.errors import EnvironmentFailure
 from harness.events import RunFinished, RunStarted, StepJudged
 from harness.evidence import Evidence
 from harness.expectation import judge
 from harness.history import History, of
-from harness.hosts import HOSTS
 from harness.hosts.base import Workspace
-from harness.logsources import source_of
-from harness.logwatch import LogWatch
-from harness.observers import Observers
-from harness.references import Scope, resolve, resolve_service
+from harness.stage import stage_of
 from harness.steps import Performer, walk
 from harness.verdict import Status, merge, merge_verdicts, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
     from harness.clock import Clock
-    from harness.deployment import Deployment
     from harness.history import Record
-    from harness.hosts.base import Hosts
-    from harness.logsources import Source
     from harness.model import Scenario, ServiceSpec, Step
     from harness.settings import RunSettings
-
-POLL_TIMEOUT = 2.0
-"""Seconds an observed service may take to answer."""
+    from harness.stage import Stage
 
 
 async def run(
@@ -128,40 +116,12 @@ class _Run:
             clock=self.clock,
             root=_folder_of(self.scenario),
         )
-        topology = self.scenario.topology
-        async with HOSTS[self.settings.hosts_kind].open(topology, workspace) as hosts:
-            specs = tuple(resolve_service(spec, hosts.addresses) for spec in topology.services)
-            self.write_manifest(hosts.addresses, specs)
-            async with deployed(topology, specs, hosts, workspace) as deployment:
-                stage, performer = await self._perform(deployment, hosts)
-        self._judge_whole(stage, performer)
-
-    async def _perform(self, deployment: Deployment, hosts: Hosts) -> tuple[Stage, Performer]:
-        settings = self.settings
-        scope = Scope.of(deployment.specs(), hosts.addresses)
-        prefix = f"mu{self.id}"
-        async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(_client(settings))
-            logs = LogWatch(deployment.history, self._log_sources(deployment), prefix)
-            observers = Observers(
-                deployment.history, client, self.clock, deployment.facts, every=settings.observe_every
-            )
-            await stack.enter_async_context(observers)
-            await stack.enter_async_context(logs.following())
-            stage = Stage(
-                deployment=deployment,
-                observers=observers,
-                logs=logs,
-                settings=settings,
-                http=client,
-                resolve=lambda value: resolve(value, scope),
-                id_prefix=prefix,
-            )
+        async with stage_of(self.scenario.topology, self.settings, workspace, self.write_manifest) as stage:
             performer = Performer(stage)
             await performer.perform(self.scenario.steps[: self.last])
-            await logs.conclude()
-            self.settled = deployment.history.now()
-        return stage, performer
+            await stage.logs.conclude()
+            self.settled = history.now()
+        self._judge_whole(stage, performer)
 
     def _judge_whole(self, stage: Stage, performer: Performer) -> None:
         """The checks at the end, on everything up to the moment the steps were done."""
@@ -171,10 +131,6 @@ class _Run:
         for check in self.scenario.checks:
             verdicts = [judge(stage.resolve(expect), evidence) for expect in check.expects]
             performer.record(check, merge_verdicts(verdicts), 0.0)
-
-    def _log_sources(self, deployment: Deployment) -> Sequence[Source]:
-        root = _folder_of(self.scenario)
-        return [source_of(s.spec.name, s.log, s.spec.log, root) for s in deployment.services()]
 
     def _nothing_ran(self, history: History, why: str) -> None:
         """The deployment failed: whatever has no verdict yet is unknown, with that reason."""
@@ -276,14 +232,3 @@ def _last_selected(scenario: Scenario, selected: frozenset[str] | None) -> int:
 
 def _folder_of(scenario: Scenario) -> Path:
     return Path(scenario.file).resolve().parent
-
-
-def _client(settings: RunSettings) -> httpx.AsyncClient:
-    limits = httpx.Limits(max_keepalive_connections=100)
-    return httpx.AsyncClient(
-        timeout=POLL_TIMEOUT,
-        headers=dict(settings.headers),
-        limits=limits,
-        verify=settings.verify_tls,
-        trust_env=False,
-    )

@@ -14,8 +14,10 @@ OBSERVE_EVERY = 0.1
 class RunSettings:
     """Everything a run is told from outside.
 
-    `base` is the run directory; `selected` are the ids of the steps that are judged (None: all); `nodeids` maps
-    step ids to pytest's names; `again` is the command that repeats a step, with `{nodeid}` in it; `max_requests`
+    `base` is the run directory; `selected` are the ids of the steps that are judged (None: all); `nodeids`
+    maps
+    step ids to pytest's names; `again` is the command that repeats a step, with `{nodeid}` in it;
+    `max_requests`
     caps every load; `headers` go with all the harness's own requests.
     """
 

@@ -1,4 +1,4 @@
-"""Performing a scenario's steps: each action is a context, each expectation is awaited, each verdict recorded."""
+"""Performing steps: each action is a context, each expectation is awaited, each verdict recorded."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from harness.waiting import await_verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.acts import Doing, Stage
+    from harness.acts import Doing
     from harness.model import Expect, Step
+    from harness.stage import Stage
     from harness.verdict import Verdict
 
 
@@ -42,7 +43,7 @@ def on_behalf_of(step: Step) -> Iterator[None]:
 
 
 class Performer:
-    """Performs steps in order, nested ones inside their parent's action; records one verdict per selected step."""
+    """Performs steps in order, nested ones inside their parent's action; one verdict per selected step."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage

@@ -1,4 +1,4 @@
-"""Waiting for an expectation: judged again whenever the history grows, done as soon as the answer is certain."""
+"""Waiting for an expectation: judged again whenever the history grows, until the answer is certain."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def await_verdict(
     load: str = "",
     look: Callable[[], Awaitable[None]] | None = None,
 ) -> Verdict:
-    """Judge an expectation, waiting as long as its `within` or `for` allows; `look` is called before each judgement."""
+    """Judge an expectation, waiting as its `within` or `for` allows; `look` precedes each judgement."""
     limit = expect.within if expect.within is not None else expect.hold
     deadline = since + limit if limit is not None else None
     while True:

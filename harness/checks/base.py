@@ -1,6 +1,7 @@
 """What a check is: frozen options and one pure judgement of the history.
 
-A new check is one file: a frozen dataclass whose first field is its main option (`{registered: [a, b]}`), whose
+A new check is one file: a frozen dataclass whose first field is its main option (`{registered: [a, b]}`),
+whose
 docstring is its documentation, and one line in `harness.checks.CHECKS`.
 """
 

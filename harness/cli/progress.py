@@ -66,15 +66,15 @@ class Progress:
             self._spinner = self.console.status(escape(text))
             self._spinner.start()
 
-    def _ready(self, record: Record, event: ServiceReady) -> None:
+    def ready(self, record: Record, event: ServiceReady) -> None:
         where = f"{event.url or event.host}"
         self._line(record, f"{event.service:<14} ready on {event.host} after {event.after:.2f} s  {where}")
 
-    def _started(self, record: Record, event: StepStarted) -> None:
+    def started(self, record: Record, event: StepStarted) -> None:
         del record
         self._watch(" > ".join(event.path))
 
-    def _judged(self, record: Record, event: StepJudged) -> None:
+    def judged(self, record: Record, event: StepJudged) -> None:
         del record
         self._watch("")
         mark, style = MARKS[event.status]
@@ -86,7 +86,7 @@ class Progress:
         for text in [shown, *event.details] if shown else []:
             self.console.print(f"{indent}        {escape(text)}")
 
-    def _dim(self, record: Record, event: object) -> None:
+    def aside(self, record: Record, event: object) -> None:
         del event
         text = say(record)
         if text:
@@ -97,8 +97,8 @@ class Progress:
 
 
 _SHOW: Mapping[type[Any], Callable[[Progress, Record, Any], None]] = {
-    ServiceReady: Progress._ready,
-    StepStarted: Progress._started,
-    StepJudged: Progress._judged,
-    **dict.fromkeys(QUIET, Progress._dim),
+    ServiceReady: Progress.ready,
+    StepStarted: Progress.started,
+    StepJudged: Progress.judged,
+    **dict.fromkeys(QUIET, Progress.aside),
 }

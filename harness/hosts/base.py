@@ -135,6 +135,18 @@ class ShapesNetwork(Protocol):
     async def mend(self, one: Sequence[str], other: Sequence[str]) -> None:
         """Undo `cut`."""
 
+    def apart(self, one: str, other: str) -> bool:
+        """Whether two hosts are cut from each other now, going by what was asked."""
+
+    async def reaches(self, host: str, others: Sequence[str]) -> Mapping[str, bool]:
+        """Which of the other hosts a host can reach, going by a connection it tries to make to each."""
+
+    async def dropped(self, host: str) -> tuple[int, int]:
+        """How many packets `cut` has dropped at that host since, coming in and going out."""
+
+    async def within_reach(self, host: str) -> bool:
+        """Whether the harness itself can reach a host."""
+
 
 def signals(hosts: Hosts) -> Signals:
     """These hosts as ones whose processes can be signalled; NotApplicable where they cannot."""

@@ -1,4 +1,4 @@
-"""Turning an HTTP exchange into a RequestDone: outcome, timing, and who served it. One exchange, one record."""
+"""Turning an HTTP exchange into a RequestDone: outcome, timing, and who served it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def exchange(
             done = replace(done, first_byte=now(), status=answer.status, claims=claims_of(answer, client))
             done = await read(answer, done)
     except asyncio.CancelledError:
-        # Only the load's own end cancels an exchange: the outcome is recorded, and the sender sees the end itself.
+        # Only the load's own end cancels an exchange: it is recorded, and the sender sees the end itself.
         done = replace(done, outcome="unknown", error="still under way when the load ended")
     except TimeoutError:
         done = replace(done, outcome="unknown", error=f"no whole answer within {pool.timeout.total:g} s")

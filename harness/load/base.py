@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 class Client:
     """What a load is handed: its id, where to record, and whom it may ask.
 
-    `urls` maps service names to base URLs; `identity` lists the response headers that say who served, outermost
-    first, and `pattern` a regular expression for the content; `requests` is the number to send when the scenario
-    says `auto`; `headers` go with every request (an authorization token); `cap` bounds the requests of a load;
+    `urls` maps service names to base URLs; `identity` lists the response headers that say who served,
+    outermost
+    first, and `pattern` a regular expression for the content; `requests` is the number to send when the
+    scenario
+    says `auto`; `headers` go with every request (an authorization token); `cap` bounds the requests of a
+    load;
     `drain` is how many seconds requests in flight may take to end once the load is over.
     """
 
@@ -36,7 +39,7 @@ class Client:
 
 
 class Load(Protocol):
-    """Frozen options, the first being what is asked for; `run` sends and records, and returns when all is recorded.
+    """Frozen options, the first being what is asked for; `run` returns when all is sent and recorded.
 
     Cancelling `run` ends the load; requests in flight are recorded with the outcome unknown.
     """

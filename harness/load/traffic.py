@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.events import RequestDone
     from harness.load.base import Client
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How much traffic: a number of requests, or a rate for some seconds, or (neither) until cancelled."""
@@ -67,7 +68,8 @@ async def drive(plan: Plan, client: Client, send: Callable[[int], Awaitable[Requ
 
     senders = [asyncio.create_task(sender()) for _ in range(plan.concurrency)]
     try:
-        await asyncio.gather(*senders)
+        # Not gather: that would cancel the senders with this task, and they are to drain.
+        await asyncio.wait(senders, return_when=asyncio.FIRST_EXCEPTION)
     except asyncio.CancelledError:
         stopping.set()
         await asyncio.wait(senders, timeout=client.drain)
@@ -76,7 +78,7 @@ async def drive(plan: Plan, client: Client, send: Callable[[int], Awaitable[Requ
         stopping.set()
         for task in senders:
             task.cancel()
-        await asyncio.gather(*senders, return_exceptions=True)
+        ended = await asyncio.gather(*senders, return_exceptions=True)
         client.history.append(
             LoadFinished(
                 load=client.load,
@@ -86,6 +88,9 @@ async def drive(plan: Plan, client: Client, send: Callable[[int], Awaitable[Requ
                 unknown=outcomes["unknown"],
             )
         )
+    broken = [error for error in ended if isinstance(error, Exception)]
+    if broken:
+        raise broken[0]
 
 
 def _is_over(plan: Plan, begun: float, client: Client) -> bool:

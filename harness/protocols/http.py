@@ -37,7 +37,7 @@ def json_of(answer: httpx.Response, url: str) -> Any:
     try:
         return answer.json()
     except ValueError as error:
-        msg = f"{url} answered {answer.status_code} but not JSON: {answer.text[:80]!r}; is it the right program?"
+        msg = f"{url} answered {answer.status_code}, not JSON: {answer.text[:80]!r}; is it the right program?"
         raise ViewFailed(msg) from error
 
 

@@ -16,7 +16,7 @@ KEPT_METADATA = ("type", "parent_service", "cache_type")
 
 
 def parse_services(body: object, url: str) -> dict[str, Any]:
-    """The registry's answer -> the `services` view; entries without a name or of another shape are refused."""
+    """The registry's answer -> the `services` view; entries without a name are refused."""
     entries = body.get("services") if isinstance(body, dict) else None
     if not isinstance(entries, list):
         msg = f"{url} answered without a list of services: {str(body)[:80]}; is a registry listening there?"
