@@ -81,7 +81,7 @@ class Story:
         if isinstance(event, Seen):
             source, text, tone = self._seen(record.n, event, about)
         else:
-            source, text, tone = _TELL[type(event)](event)
+            source, text, tone = TELL[type(event)](event)
         return Line(
             t=record.t, source=source, text=text, tone=tone, kind=event.kind, n=record.n, step=record.step
         )
@@ -201,7 +201,7 @@ def _read(e: LogRead) -> Told:
 
 _TONES = {"pass": "good", "fail": "bad", "unknown": "bad"}
 
-_TELL: dict[type[Event], Callable[[Any], Told]] = {
+TELL: dict[type[Event], Callable[[Any], Told]] = {
     RunStarted: lambda e: ("run", f"{e.scenario} on {e.hosts_kind} hosts", ""),
     RunFinished: lambda e: ("run", f"ended: {e.cut_short or e.status}", "bad" if e.cut_short else ""),
     Note: lambda e: ("note", e.text, ""),
