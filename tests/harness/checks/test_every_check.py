@@ -11,6 +11,8 @@ import yaml
 
 from harness.checks import CHECKS
 from harness.evidence import Evidence
+from harness.events import LogRead, RequestLogged
+from harness.history import record_from_line, record_to_line
 from harness.kind_options import options_of
 from harness.scenario import load_scenario
 from harness.verdict import Status
@@ -106,3 +108,14 @@ def test_the_same_evidence_gives_the_same_verdict(name: str) -> None:
     """Judging twice changes nothing."""
     evidence = Story().entries(1, *ALL_NAMES).request(2, "babysitter-a-server").evidence()
     assert smallest(name).judge(evidence) == smallest(name).judge(evidence)
+
+
+@pytest.mark.parametrize("name", list(CHECKS))
+def test_a_stored_history_gives_the_same_verdict(name: str) -> None:
+    """A history that was written and read back is judged as it was when it happened."""
+    story = Story().entries(1, *ALL_NAMES).models(1, "model-1", "model-2")
+    story.request(2, "babysitter-a-server", claims={"x-served-by": "mock-service-a"})
+    story.add(3, RequestLogged(service="babysitter-a", request="mu-load-1-000000", log="a.log", line=1))
+    story.add(4, LogRead(service="babysitter-a", log="a.log", lines=1))
+    stored = Story(records=[record_from_line(record_to_line(record)) for record in story.records])
+    assert smallest(name).judge(stored.evidence()) == smallest(name).judge(story.evidence())
