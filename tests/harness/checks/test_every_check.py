@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from harness.checks import CHECKS
-from harness.evidence import Evidence
 from harness.events import LogRead, RequestLogged
+from harness.evidence import Evidence
 from harness.history import record_from_line, record_to_line
 from harness.kind_options import options_of
 from harness.scenario import load_scenario
