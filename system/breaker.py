@@ -14,7 +14,7 @@ extended, and every transition has a version, so that what others report late ch
 from dataclasses import dataclass
 from enum import Enum
 
-BUCKETS = 10
+SLICES = 10  # of the window
 
 
 class State(Enum):
@@ -29,6 +29,11 @@ class Verdict(Enum):
     SUCCESS = "success"  # also 4xx: it did its work
     NEUTRAL = "neutral"  # 429, 503, a client that left: nothing
     FAILURE = "failure"  # any other 5xx, no connection, a broken one, silence
+
+
+# Looking a member up in its Enum costs more than everything else a request does here.
+CLOSED, OPEN, HALF_OPEN = State
+SUCCESS, NEUTRAL, FAILURE = Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +66,12 @@ class Breaker:
     """One peer's breaker. `permits` asks; `begin` and `record` surround every request."""
 
     __slots__ = (
-        "_buckets",
         "_good",
         "_openings",
         "_probes",
+        "_slice",
+        "_slice_ends",
+        "_slices",
         "opened_at",
         "rests_until",
         "settings",
@@ -75,7 +82,7 @@ class Breaker:
 
     def __init__(self, settings: BreakerSettings) -> None:
         self.settings = settings
-        self.state = State.CLOSED
+        self.state = CLOSED
         self.version = 0
         self.until = 0.0
         self.opened_at = 0.0
@@ -83,22 +90,24 @@ class Breaker:
         self._openings = 0  # in a row
         self._good = 0  # probes that succeeded in a row
         self._probes: list[float] = []  # when each of the probes under way began
-        self._buckets = [[-1, 0, 0] for _ in range(BUCKETS)]  # [which slice of time, successes, failures]
+        self._slices = [[-1, 0, 0] for _ in range(SLICES)]  # [which slice of time, successes, failures]
+        self._slice = self._slices[0]
+        self._slice_ends = float("-inf")
 
     def permits(self, now: float) -> bool:
         """Whether a request may be sent now. Time alone turns an open breaker half-open, here."""
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             return now >= self.rests_until
-        if self.state is State.OPEN:
+        if self.state is OPEN:
             if now < self.until:
                 return False
-            self._become(State.HALF_OPEN)
+            self._become(HALF_OPEN)
         self._probes = [began for began in self._probes if now - began < self.settings.open_for]
         return len(self._probes) < self.settings.probes and now >= self.rests_until
 
     def begin(self, now: float) -> int:
         """A request is sent; returns the ticket that `record` wants back."""
-        if self.state is State.HALF_OPEN:
+        if self.state is HALF_OPEN:
             self._probes.append(now)
         return self.version
 
@@ -109,9 +118,9 @@ class Breaker:
         """
         if ticket != self.version:
             return False
-        if self.state is State.CLOSED:
+        if self.state is CLOSED:
             return self._count(verdict, now)
-        if self.state is State.HALF_OPEN:
+        if self.state is HALF_OPEN:
             return self._probed(verdict, now)
         return False
 
@@ -123,7 +132,7 @@ class Breaker:
         """Forget everything: the peer is another one now, or somebody says so."""
         self._openings = 0
         self.rests_until = 0.0
-        self._become(State.CLOSED)
+        self._become(CLOSED)
 
     def snapshot(self) -> Snapshot:
         return Snapshot(state=self.state, version=self.version, until=self.until)
@@ -136,8 +145,8 @@ class Breaker:
         """
         if told.version < self.version or (told.version == self.version and told.state is self.state):
             return False
-        if told.state is State.OPEN:
-            self.until = max(told.until, self.until if self.state is State.OPEN else 0.0)
+        if told.state is OPEN:
+            self.until = max(told.until, self.until if self.state is OPEN else 0.0)
             self.opened_at = now
         changed = self.state is not told.state
         self._become(told.state)
@@ -145,17 +154,15 @@ class Breaker:
         return changed
 
     def _count(self, verdict: Verdict, now: float) -> bool:
-        if verdict is Verdict.NEUTRAL:
+        if verdict is NEUTRAL:
             return False
-        which = int(now * BUCKETS / self.settings.window)
-        bucket = self._buckets[which % BUCKETS]
-        if bucket[0] != which:
-            bucket[:] = (which, 0, 0)
-        if verdict is Verdict.SUCCESS:
-            bucket[1] += 1
+        if now >= self._slice_ends:
+            self._next_slice(now)
+        if verdict is SUCCESS:
+            self._slice[1] += 1
             return False
-        bucket[2] += 1
-        recent = [one for one in self._buckets if one[0] > which - BUCKETS]
+        self._slice[2] += 1
+        recent = [one for one in self._slices if one[0] > self._slice[0] - SLICES]
         failures = sum(one[2] for one in recent)
         volume = failures + sum(one[1] for one in recent)
         if volume < self.settings.min_volume or failures < self.settings.failure_share * volume:
@@ -163,17 +170,24 @@ class Breaker:
         self._open(now)
         return True
 
+    def _next_slice(self, now: float) -> None:
+        length = self.settings.window / SLICES
+        number = int(now / length)
+        self._slice = self._slices[number % SLICES]
+        self._slice[:] = (number, 0, 0)
+        self._slice_ends = (number + 1) * length
+
     def _probed(self, verdict: Verdict, now: float) -> bool:
         if self._probes:
             self._probes.pop(0)
-        if verdict is Verdict.FAILURE:
+        if verdict is FAILURE:
             self._open(now)
             return True
-        self._good += verdict is Verdict.SUCCESS
+        self._good += verdict is SUCCESS
         if self._good < self.settings.successes:
             return False
         self._openings = 0
-        self._become(State.CLOSED)
+        self._become(CLOSED)
         return True
 
     def _open(self, now: float) -> None:
@@ -181,13 +195,13 @@ class Breaker:
         self._openings += 1
         self.opened_at = now
         self.until = now + min(pause, self.settings.longest)
-        self._become(State.OPEN)
+        self._become(OPEN)
 
     def _become(self, state: State) -> None:
         self.state = state
         self.version += 1
         self._good = 0
         self._probes = []
-        if state is State.CLOSED:
-            for bucket in self._buckets:
-                bucket[:] = (-1, 0, 0)
+        if state is CLOSED:
+            self._slices = [[-1, 0, 0] for _ in range(SLICES)]
+            self._slice_ends = float("-inf")

@@ -16,7 +16,9 @@ PIPELINED = 16  # requests that may wait behind the one being answered before re
 LINGER = 2.0  # seconds in which a refused client may go on sending, so that it gets to read the refusal
 BODY_PACE = 10_000  # bytes per second with which a body must arrive, beyond the time every request has
 
-_STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, text.encode()) for status, text in REASONS.items()}
+_STARTS = {
+    status: b"HTTP/1.1 %d %b\r\nx-request-id: " % (status, text.encode()) for status, text in REASONS.items()
+}
 
 
 class Phase(Enum):
@@ -26,6 +28,9 @@ class Phase(Enum):
     READING = "reading"  # the rest of one
     ANSWERING = "answering"  # a backend
     LEAVING = "leaving"  # the client to stop sending
+
+
+IDLE, READING, ANSWERING, LEAVING = Phase  # looking them up in the Enum is slow
 
 
 class Front(asyncio.Protocol):
@@ -48,7 +53,7 @@ class Front(asyncio.Protocol):
     def __init__(self, proxy: "Proxy") -> None:
         self.proxy = proxy
         self.transport: asyncio.Transport
-        self.phase = Phase.IDLE
+        self.phase = IDLE
         self.since = 0.0  # when this phase began
         self.stuck: float | None = None  # since when the client does not read
         self.left = False
@@ -74,8 +79,8 @@ class Front(asyncio.Protocol):
             reader.feed(data)
         except Refused as refused:
             self._refusal = refused.refusal
-        if self.phase is Phase.IDLE and reader.reading:
-            self._enter(Phase.READING)
+        if self.phase is IDLE and reader.reading:
+            self._enter(READING)
         if self._exchange is None:
             self._answer_ready()
         elif len(reader.ready) > PIPELINED:
@@ -114,7 +119,7 @@ class Front(asyncio.Protocol):
         self._answering = True
         ready = self._reader.ready
         while ready and self._exchange is None and not self.left:
-            self.phase = Phase.ANSWERING
+            self.phase = ANSWERING
             self._exchange = exchange = self.proxy.begin(self, ready.popleft())
             if exchange is not None:
                 exchange.attempt()
@@ -129,8 +134,8 @@ class Front(asyncio.Protocol):
         if self._reader.asks:
             self._reader.asks = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if self.phase is Phase.ANSWERING:
-            self._enter(Phase.READING if self._reader.reading else Phase.IDLE)
+        if self.phase is ANSWERING:
+            self._enter(READING if self._reader.reading else IDLE)
 
     def exchanged(self, exchange: Exchange) -> None:
         """An exchange has ended; the connection goes on unless its answer closed it."""
@@ -159,9 +164,8 @@ class Front(asyncio.Protocol):
 
     def head(self, status: int, request: Request, *, closing: bool) -> bytes:
         """Status line and the headers every answer has."""
-        line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        close = b"connection: close\r\n" if closing else b""
-        return b"%bx-request-id: %b\r\n%b" % (line, request.id, close)
+        start = _STARTS.get(status) or b"HTTP/1.1 %d \r\nx-request-id: " % status
+        return start + request.id + (b"\r\nconnection: close\r\n" if closing else b"\r\n")
 
     def respond(
         self, status: int, content_type: bytes, body: bytes, request: Request, headers: bytes = b""
@@ -183,7 +187,7 @@ class Front(asyncio.Protocol):
 
     def leave(self) -> None:
         """Close once everything was written."""
-        self._enter(Phase.LEAVING)
+        self._enter(LEAVING)
         self.left = True
         self.transport.close()
 
@@ -197,7 +201,7 @@ class Front(asyncio.Protocol):
         request = Request()
         request.closing = True
         request.id = self.proxy.new_id()
-        self._enter(Phase.LEAVING)
+        self._enter(LEAVING)
         self.proxy.totals.refusals[refusal.code or refusal.type] += 1
         headers = b"".join(b"%b: %b\r\n" % header for header in refusal.headers)
         body = refusal.body
@@ -215,14 +219,14 @@ class Front(asyncio.Protocol):
         limits = self.proxy.limits
         if self.stuck is not None and now - self.stuck > limits.stuck:
             self.abort()
-        elif self.phase is Phase.IDLE:
+        elif self.phase is IDLE:
             if now - self.since > limits.keep_alive:
                 self.leave()
-        elif self.phase is Phase.READING:
+        elif self.phase is READING:
             if now - self.since > limits.request + self._reader.received / BODY_PACE:
                 self._refusal = TOO_SLOW
                 self._refuse_and_leave(TOO_SLOW)
-        elif self.phase is Phase.LEAVING and now - self.since > self._patience():
+        elif self.phase is LEAVING and now - self.since > self._patience():
             self.abort()
 
     def _patience(self) -> float:

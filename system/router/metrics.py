@@ -27,7 +27,7 @@ def _plain(proxy: Proxy) -> Iterator[Metric]:
         "counter",
         "Attempts at a backend, by how they ended.",
         {
-            (("model", model), ("backend", backend.name), ("outcome", outcome.value)): count
+            (("model", model), ("backend", backend.name), ("outcome", outcome.word)): count
             for backend in backends
             for model, series in backend.series.items()
             for outcome, count in series.outcomes.items()

@@ -20,36 +20,32 @@ class Failure(Enum):
 
 
 class Outcome(Enum):
-    """How an exchange ended, as metrics and the access log name it."""
+    """How an attempt ended, as metrics and the access log name it, and what that says about the backend."""
 
-    OK = "ok"  # 1xx to 4xx but 429: the backend did its work
-    BUSY = "busy"  # 429 and 503: alive, and says not now
-    ERROR = "error"  # any other 5xx
-    UNREACHABLE = "unreachable"
-    BROKEN = "broken"
-    TIMEOUT = "timeout"
-    STALE = "stale"  # an old connection was closed as it was used: says nothing
-    CANCELLED = "cancelled"  # the client left
-    REFUSED = "refused"  # the router answered by itself
+    OK = "ok", Verdict.SUCCESS  # 1xx to 4xx but 429: the backend did its work
+    BUSY = "busy", Verdict.NEUTRAL  # 429 and 503: alive, and says not now
+    ERROR = "error", Verdict.FAILURE  # any other 5xx
+    UNREACHABLE = "unreachable", Verdict.FAILURE
+    BROKEN = "broken", Verdict.FAILURE
+    TIMEOUT = "timeout", Verdict.FAILURE
+    STALE = "stale", Verdict.NEUTRAL  # an old connection was closed as it was used
+    CANCELLED = "cancelled", Verdict.NEUTRAL  # the client left
+    REFUSED = "refused", Verdict.NEUTRAL  # the router answered by itself
+
+    def __init__(self, word: str, verdict: Verdict) -> None:
+        self.word = word
+        self.verdict = verdict
+
+    __hash__ = object.__hash__  # Enum's own costs more than what is counted with it
 
     @staticmethod
     def of_status(status: int) -> "Outcome":
         if status < 500:
-            return Outcome.BUSY if status == 429 else Outcome.OK
-        return Outcome.BUSY if status == 503 else Outcome.ERROR
+            return _BUSY if status == 429 else _OK
+        return _BUSY if status == 503 else Outcome.ERROR
 
 
-VERDICTS = {
-    Outcome.OK: Verdict.SUCCESS,
-    Outcome.BUSY: Verdict.NEUTRAL,
-    Outcome.ERROR: Verdict.FAILURE,
-    Outcome.UNREACHABLE: Verdict.FAILURE,
-    Outcome.BROKEN: Verdict.FAILURE,
-    Outcome.TIMEOUT: Verdict.FAILURE,
-    Outcome.STALE: Verdict.NEUTRAL,
-    Outcome.CANCELLED: Verdict.NEUTRAL,
-    Outcome.REFUSED: Verdict.NEUTRAL,
-}
+_OK, _BUSY = Outcome.OK, Outcome.BUSY  # looking them up in the Enum is slow
 
 RETRIED_STATUSES = frozenset({502, 503, 504})  # the backend, or what is behind it, did not do the work
 

@@ -12,9 +12,9 @@ from system.router.discovery import Registry
 from system.router.front import Front
 from system.router.metrics import write_metrics
 from system.router.models import describe, list_models
-from system.router.proxy import Page, Proxy
+from system.router.proxy import Proxy
 from system.router.refusals import UNKNOWN_MODEL
-from system.router.request import Request
+from system.router.request import Page, Request
 
 JSON = b"application/json"
 

@@ -202,7 +202,7 @@ def log_access(exchange: Exchange, outcome: Outcome) -> None:
         exchange.asked.model[:200],
         backend,
         exchange.status,
-        outcome.value,
+        outcome.word,
         exchange.request.id.decode("ascii", "replace"),
         len(exchange.tried),
         (exchange.proxy.clock() - exchange.began) * 1000,

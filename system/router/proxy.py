@@ -8,9 +8,8 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from system.breaker import State
+from system.breaker import CLOSED
 from system.router.asked import read_asked
 from system.router.backends import Backend
 from system.router.budget import RetryBudget
@@ -19,7 +18,7 @@ from system.router.entries import Entry
 from system.router.exchange import Exchange
 from system.router.front import Front
 from system.router.headers import REQUEST_HEADERS, read_session
-from system.router.outcomes import FAILURES, VERDICTS, Failure, Outcome
+from system.router.outcomes import FAILURES, Failure, Outcome
 from system.router.reader import Limits
 from system.router.refusals import (
     NO_BACKEND,
@@ -29,7 +28,7 @@ from system.router.refusals import (
     WRONG_METHOD,
     Refusal,
 )
-from system.router.request import Request
+from system.router.request import Page, Request
 from system.router.table import Changes, Table
 from system.router.upstream import Pool
 
@@ -94,12 +93,6 @@ class Settings:
     """Seconds they may wait."""
 
 
-class Page(Protocol):
-    """Answers a request that is not proxied."""
-
-    def __call__(self, front: Front, request: Request) -> None: ...
-
-
 class Proxy:
     """Everything a connection needs to know."""
 
@@ -124,6 +117,7 @@ class Proxy:
         self.exchanges: set[Exchange] = set()
         self.draining = False
         self.found_down: Callable[[Backend], None] | None = None  # told when a backend is not there
+        self._proxied = SHORT_PATHS | {b"/v1" + path for path in SHORT_PATHS}
         self._pages: dict[bytes, Page] = {}
         self._pools: dict[Backend, Pool] = {}
         self._allowed = allowed
@@ -142,20 +136,26 @@ class Proxy:
     def admits(self, request: Request) -> Refusal | None:
         """Whether there is something at this path for this client; decided before the body is read."""
         path, method = request.path, request.method
-        page = self._page(path)
-        if page is not None:
-            allowed = method in (b"GET", b"HEAD")
-            wanted = "GET"
-        elif path.startswith(b"/v1/") or path in SHORT_PATHS:
-            allowed = method == b"POST"
-            wanted = "POST"
+        if method == b"POST" and (path in self._proxied or self._is_proxied(path)):
+            pass
         else:
-            return UNKNOWN_PATH.saying(method=_text(method), path=_text(path))
-        if not allowed:
-            return _wrong_method(method, path, wanted)
+            page = self._page(path)
+            if page is None or method not in (b"GET", b"HEAD"):
+                return self._nowhere(method, path, page)
+            request.page = page
         if self._allowed is not None and path not in OPEN_PATHS and not self._allowed(request.authorization):
             return NO_TOKEN
         return None
+
+    def _is_proxied(self, path: bytes) -> bool:
+        return path.startswith(b"/v1/") and self._page(path) is None
+
+    def _nowhere(self, method: bytes, path: bytes, page: Page | None) -> Refusal:
+        if page is not None:
+            return _wrong_method(method, path, "GET")
+        if self._is_proxied(path) or path in self._proxied:
+            return _wrong_method(method, path, "POST")
+        return UNKNOWN_PATH.saying(method=_text(method), path=_text(path))
 
     def _page(self, path: bytes) -> Page | None:
         page = self._pages.get(path)
@@ -170,10 +170,8 @@ class Proxy:
         if request.refusal is not None:
             front.refuse(request.refusal, request)
             return None
-        if request.method != b"POST":
-            page = self._page(request.path)
-            assert page is not None
-            page(front, request)
+        if request.page is not None:
+            request.page(front, request)
             return None
         asked = read_asked(request.body, request.session)
         if isinstance(asked, Refusal):
@@ -194,7 +192,7 @@ class Proxy:
         backend.outstanding += 1
         backend.sent += 1
         breaker = backend.breaker
-        if breaker.state is State.CLOSED:
+        if breaker.state is CLOSED:
             return breaker.version
         now = self.clock()
         ticket = breaker.begin(now)
@@ -207,10 +205,10 @@ class Proxy:
         backend.outstanding -= 1
         breaker = backend.breaker
         before = breaker.state
-        if breaker.record(ticket, VERDICTS[outcome], now):
+        if breaker.record(ticket, outcome.verdict, now):
             log.warning("breaker of %s: %s, was %s", backend.name, breaker.state.value, before.value)
             self.totals.transitions[backend.name, breaker.state.value] += 1
-        if before is not State.CLOSED or breaker.state is not State.CLOSED:
+        if before is not CLOSED or breaker.state is not CLOSED:
             self.table.heed_breaker(backend, now)
         if self.settings.outstanding:
             self._make_room(backend)

@@ -1,7 +1,18 @@
 """A client's request while and after it is read: what is forwarded, and what decides how it is treated."""
 
+from typing import TYPE_CHECKING, Protocol
+
 from system.router.headers import without_nominated
 from system.router.refusals import BAD_VERSION, MALFORMED, Refusal
+
+if TYPE_CHECKING:
+    from system.router.front import Front
+
+
+class Page(Protocol):
+    """Answers a request that is not proxied."""
+
+    def __call__(self, front: "Front", request: "Request") -> None: ...
 
 
 class Request:
@@ -23,6 +34,7 @@ class Request:
     size = 0
     body = b""
     refusal: Refusal | None = None
+    page: Page | None = None
 
     def __init__(self) -> None:
         self.target = b""
@@ -52,15 +64,9 @@ class Request:
 
     def wire(self, host_line: bytes) -> bytes:
         """The head as it goes to a backend; the body follows as it came, framed by its length."""
-        lines = b"".join(self.lines)
-        return b"%b %b HTTP/1.1\r\n%b%bvia: 1.1 muster\r\nx-request-id: %b\r\ncontent-length: %d\r\n\r\n" % (
-            self.method,
-            self.target,
-            host_line,
-            lines,
-            self.id,
-            len(self.body),
-        )
+        start = (self.method, b" ", self.target, b" HTTP/1.1\r\n", host_line)
+        ident = (b"via: 1.1 muster\r\nx-request-id: ", self.id)
+        return b"".join((*start, *self.lines, *ident, b"\r\ncontent-length: %d\r\n\r\n" % len(self.body)))
 
     def without_upgrade(self) -> bytes:
         """The head as the client would have sent it without offering another protocol."""
