@@ -10,7 +10,7 @@ from harness.history import of
 from harness.verdict import Status, merge
 from reports.faults import faults_of
 from reports.headline import added, counts_of, run_headline, scenario_headline
-from reports.lanes import doubtful_times, down_times, hosts_of
+from reports.lanes import hosts_of, presence_of
 from reports.loads import loads_of, requests_of
 from reports.model import NOT_RUN, RunReport, ScenarioReport, every_step
 from reports.steps import Steps
@@ -77,7 +77,7 @@ def _scenario(run: ScenarioRun, directory: Path, logs: Sequence[LogReport]) -> S
         steps=steps,
         faults=faults,
         loads=loads,
-        visibility=visibility_of(records, manifest.facts, down_times(hosts), doubtful_times(faults)),
+        visibility=visibility_of(records, manifest.facts, presence_of(hosts, faults)),
         timeline=timeline,
         timeline_left_out=left_out,
         requests=requests_of(records),

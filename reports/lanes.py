@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.events import (
@@ -32,8 +33,9 @@ Change = tuple[float, str, str]
 STATE_UNDER = {"kill": "dead", "stop": "stopped", "pause": "paused"}
 """The state of a service while such a fault holds; under other faults its own events tell."""
 
-NOT_THERE = frozenset({"starting", "paused", "dead", "stopped", "silent"})
-"""States in which nothing can be expected of a service."""
+THERE = frozenset({"ready", "answering"})
+GONE = frozenset({"paused", "dead", "stopped", "silent"})
+"""States in which a service is surely there, or surely not. One that starts may be either."""
 
 
 def bands(changes: Iterable[Change], end: float) -> tuple[Band, ...]:
@@ -142,16 +144,23 @@ def _answering(name: str, records: Sequence[Record]) -> Iterator[Change]:
 Spans = tuple[tuple[float, float], ...]
 
 
-def down_times(hosts: Sequence[HostReport]) -> Mapping[str, Spans]:
-    """Service -> when it was not there."""
-    services = (service for host in hosts for service in host.services)
-    return {s.name: tuple((b.start, b.end) for b in s.states if b.state in NOT_THERE) for s in services}
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """When a service was surely there, when surely gone, and when its child may have been either."""
+
+    there: Spans
+    gone: Spans
+    child_doubtful: Spans
 
 
-def doubtful_times(faults: Sequence[FaultReport]) -> Mapping[str, Spans]:
-    """Service -> when its child may have been there or not: a supervisor brings it back unseen."""
-    times: dict[str, Spans] = {}
-    for fault in filter(hits_child, faults):
-        service = fault.target.partition(".")[0]
-        times[service] = (*times.get(service, ()), (fault.requested, fault.ended))
-    return times
+def presence_of(hosts: Sequence[HostReport], faults: Sequence[FaultReport]) -> Mapping[str, Presence]:
+    """Service -> its presence. While a fault holds on a child, a supervisor may bring that back unseen."""
+    found = {}
+    for service in (service for host in hosts for service in host.services):
+        hits = [f for f in faults if hits_child(f) and f.target.partition(".")[0] == service.name]
+        found[service.name] = Presence(
+            there=tuple((b.start, b.end) for b in service.states if b.state in THERE),
+            gone=tuple((b.start, b.end) for b in service.states if b.state in GONE),
+            child_doubtful=tuple((f.requested, f.ended) for f in hits),
+        )
+    return found

@@ -14,6 +14,7 @@ from reports.model import Band, Visibility
 if TYPE_CHECKING:
     from harness.evidence import Facts
     from harness.history import Record
+    from reports.lanes import Presence
 
 Span = tuple[float, float]
 
@@ -22,15 +23,12 @@ SHORTEST = 0.25
 
 
 def visibility_of(
-    records: Sequence[Record],
-    facts: Facts,
-    down: Mapping[str, Sequence[Span]],
-    doubtful: Mapping[str, Sequence[Span]],
+    records: Sequence[Record], facts: Facts, presence: Mapping[str, Presence]
 ) -> tuple[Visibility, ...]:
     """One row for every name in every source's `services` view and every model in every `models` view.
 
     A row ends with the source's last look: what was not looked at any more (tear-down) is nobody's ghost.
-    `doubtful` times of a service's child are neither: nobody saw whether it was there.
+    In doubtful times an entry is neither ghost nor blind: nobody saw whether its service was there.
     """
     found = []
     for (source, view), looks in _looks(records).items():
@@ -39,18 +37,17 @@ def visibility_of(
             listed = bands(((t, "listed" if name in names else "", "") for t, names in looks), whole[1])
             row = Visibility(name=name, source=source, view=view, listed=listed)
             owner = facts.owner(name) if view == "services" else None
-            if owner is not None:
-                doubt = doubtful.get(owner.name, ()) if name != owner.name else ()
-                row = _judged(row, down.get(owner.name, ()), doubt, whole)
+            if owner is not None and owner.name in presence:
+                row = _judged(row, presence[owner.name], whole, is_child=name != owner.name)
             found.append(row)
     return tuple(found)
 
 
-def _judged(row: Visibility, down: Sequence[Span], doubtful: Sequence[Span], whole: Span) -> Visibility:
-    sure = _without(doubtful, whole)
+def _judged(row: Visibility, presence: Presence, whole: Span, *, is_child: bool) -> Visibility:
+    sure = _without(presence.child_doubtful if is_child else (), whole)
     shown = [(band.start, band.end) for band in row.listed]
-    ghost = _both(_both(shown, down), sure)
-    blind = _both(_both(_without(shown, whole), _without(down, whole)), sure)
+    ghost = _both(_both(shown, presence.gone), sure)
+    blind = _both(_both(_without(shown, whole), presence.there), sure)
     return replace(row, ghost=_long(ghost, "ghost"), blind=_long(blind, "blind"))
 
 

@@ -204,3 +204,23 @@ def test_the_clock_inside_a_fault_starts_with_its_proof() -> None:
     judged = step(report, FORGOTTEN[-1])
     assert (judged.started, judged.since) == (13.5, report.faults[1].proven)
     assert any(line.text.endswith("babysitter-d gone") for line in judged.evidence)
+
+
+def test_an_entry_of_a_service_that_is_starting_is_no_ghost() -> None:
+    """A service registers before anybody sees it ready: that entry is neither ghost nor blind."""
+    (run,) = load_run(STORED / "passed")
+    (ready,) = (
+        r
+        for r in run.records
+        if r.event.kind == "service.ready" and getattr(r.event, "service", "") == "registry"
+    )
+    late = [replace(r, t=5.0) if r is ready else r for r in run.records]
+    facts = replace(
+        run.manifest.facts,
+        services=(replace(run.manifest.facts.services[0], registers={"babysitter-b": ()}),),
+    )
+    report = build_report(
+        [replace(run, records=late, manifest=replace(run.manifest, facts=facts))], STORED / "passed"
+    )
+    (row,) = (row for row in report.scenarios[0].visibility if row.name == "babysitter-b")
+    assert (row.ghost, row.blind) == ((), ())
