@@ -27,6 +27,7 @@ from harness.service_kinds import OPTION_TYPES, KindOption, ServiceFields, Servi
 from harness.yaml_places import Node, Problems
 
 FIELDS = {option.key: option for option in options_of(ServiceFields)}
+NOTHING_TO_START = "neither command nor image: nothing can be started"
 SEEN_BY_OTHERS = ("url", "command", "ports", "env")
 """Fields that references may name; `program` and `arguments` are the two parts of a command."""
 
@@ -53,6 +54,8 @@ class ServiceTemplate:
         self.reader = reader
         self.parent = parent
         self.called = called
+        self.runs_already = False
+        """Whether its host exists, so that it only has to be found."""
         self.broken = False
         self.scope = Namespace("")
         self.kind = self._kind()
@@ -240,10 +243,10 @@ class ServiceTemplate:
             return None
         self.check()
         fields = {name: self._quietly("field", name) for name in FIELDS}
-        if not (self._stated("command") or self._stated("image") or self._mistaken(before)):
-            self.problems.add(
-                self.place, f"{self.path} says neither command nor image: nothing can be started"
-            )
+        needed = ("url",) if self.runs_already else ("command", "image")
+        if not (any(map(self._stated, needed)) or self._mistaken(before)):
+            lacks = "no url: nobody knows where it is" if self.runs_already else NOTHING_TO_START
+            self.problems.add(self.place, f"{self.path} says {lacks}")
         if self._mistaken(before):
             return None
         return ServiceSpec(

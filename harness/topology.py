@@ -32,12 +32,21 @@ def read_topology(
     return build_topology(node, problems, scope, (*kinds_beside, path.resolve().parent), node.place.file)
 
 
-def read_inventory(path: Path, environ: Mapping[str, str]) -> Topology:
-    """Read an inventory: a topology whose hosts have an `address`. ScenarioError holds every mistake."""
+def load_topology(path: Path, environ: Mapping[str, str]) -> Topology:
+    """Read a topology file by itself. ScenarioError holds every mistake."""
     problems = Problems()
     scope = Namespace("nothing is called", {"env": constant(Environment(environ))})
     topology = read_topology(path, problems, scope)
-    for host in topology.hosts if topology else ():
+    problems.raise_if_any()
+    assert topology is not None, "a topology without problems"
+    return topology
+
+
+def read_inventory(path: Path, environ: Mapping[str, str]) -> Topology:
+    """Read an inventory: a topology whose hosts have an `address`. ScenarioError holds every mistake."""
+    problems = Problems()
+    topology = load_topology(path, environ)
+    for host in topology.hosts:
         if not host.address:
             problems.add(
                 host.place, f"host '{host.name}' has no address; say where it is (address: 10.0.0.5)"
@@ -144,6 +153,7 @@ def _templates(
                 problems.add(service, f"{name}: expected a mapping that describes it, got {service.shown()}")
             else:
                 found[name] = ServiceTemplate(name, host, service, place, kinds, reader)
+                found[name].runs_already = ADDRESS in node.value
     return found
 
 

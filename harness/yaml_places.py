@@ -309,6 +309,6 @@ def core_scalar(text: str) -> Any:
         return _CONSTANTS[text]
     if _INTEGER.fullmatch(text):
         return int(text, 0 if text[:2] in ("0o", "0x") else 10)
-    if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
+    if _FLOAT.fullmatch(text) and not text.lstrip("+-").isdecimal() and math.isfinite(number := float(text)):
         return number
     return text
