@@ -1,14 +1,11 @@
 """The registry as a raw ASGI app: finds the handler of a path, and turns what goes wrong into an answer."""
 
-import logging
 from http import HTTPStatus
 
 from system.asgi import ClientLeft, Receive, Scope, Send
-from system.leases import NotOwner, UnknownKey
+from system.leases import LeaseError, NotOwner
 from system.registry.context import Context
-from system.registry.http import Answer, Refused, Request, Routes, answer
-
-log = logging.getLogger("registry")
+from system.registry.http import Answer, Refused, Request, Routes, Streamed, answer
 
 
 class RegistryApp:
@@ -20,34 +17,31 @@ class RegistryApp:
         self._access = context.access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            result = await self._answer(scope, receive, send)
-        except ClientLeft:
-            return
-        if result is None:
-            return
-        length = (b"content-length", b"%d" % len(result.body))
-        headers = [(b"content-type", result.content_type), length, *result.headers]
-        await send({"type": "http.response.start", "status": result.status, "headers": headers})
-        await send({"type": "http.response.body", "body": result.body})
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | None:
+        varying = ""
         try:
             self._access.check(scope)
-        except Refused as refused:
-            return _refusal(scope, refused)
-        methods, varying = self._routes.find(scope)
-        handler = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
-        if handler is None:
-            return _no_handler(sorted(methods))
-        try:
-            return await handler(Request(scope, receive, send, varying, self._largest_body))
-        except Refused as refused:
-            return _refusal(scope, refused)
-        except UnknownKey:
-            return _error(scope, 404, f"Service '{varying}' not found", f"no replica is called {varying!r}")
-        except NotOwner as error:
-            return _error(scope, 409, str(error))
+            methods, varying = self._routes.find(scope)
+            handler = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
+            if handler is None:
+                result: Answer | Streamed = _no_handler(sorted(methods))
+            else:
+                result = await handler(Request(scope, receive, send, varying, self._largest_body))
+        except ClientLeft:
+            return
+        except (Refused, LeaseError) as error:
+            result = _refusal(scope, varying, error)
+        if isinstance(result, Answer):
+            await _send(send, result)
+        else:
+            # Of the request only what the stream itself needs is still held: thousands of them stay open.
+            await result(receive, send)
+
+
+async def _send(send: Send, result: Answer) -> None:
+    length = (b"content-length", b"%d" % len(result.body))
+    headers = [(b"content-type", result.content_type), length, *result.headers]
+    await send({"type": "http.response.start", "status": result.status, "headers": headers})
+    await send({"type": "http.response.body", "body": result.body})
 
 
 def _no_handler(methods: list[str]) -> Answer:
@@ -57,8 +51,13 @@ def _no_handler(methods: list[str]) -> Answer:
     return refused._replace(headers=((b"allow", ", ".join(methods).encode()),))
 
 
-def _refusal(scope: Scope, refused: Refused) -> Answer:
-    return _error(scope, refused.status, str(refused), refused.detail)._replace(headers=refused.headers)
+def _refusal(scope: Scope, varying: str, error: Refused | LeaseError) -> Answer:
+    if isinstance(error, Refused):
+        answered = _error(scope, error.status, str(error), error.detail)
+        return answered._replace(headers=error.headers)
+    if isinstance(error, NotOwner):
+        return _error(scope, 409, str(error))
+    return _error(scope, 404, f"Service '{varying}' not found", f"no replica is called {varying!r}")
 
 
 def _error(scope: Scope, status: int, reason: str, detail: object = None) -> Answer:

@@ -9,6 +9,7 @@ import orjson
 
 from system.leases import Lease
 from system.registry.bodies import ReplicaBody, ServiceBody, ServiceChange
+from system.registry.compact import compact
 from system.registry.matching import Capability, atoms_of
 
 RUNNING = "running"
@@ -128,7 +129,7 @@ def _content(
         msg = f"its capabilities hold more than {MOST_VALUES} values"
         raise TooMuch(msg)
     try:
-        capabilities_json, metadata_json = orjson.dumps(capabilities), orjson.dumps(metadata)
+        capabilities_json, metadata_json = compact(capabilities), compact(metadata)
     except orjson.JSONEncodeError as error:
         msg = f"it cannot be kept: {error}"
         raise TooMuch(msg) from None

@@ -137,8 +137,9 @@ def _short(value: Any) -> Any:
         return "(deep)"
 
 
-Handler = Callable[[Request], Awaitable[Answer | None]]
-"""Answers a request, or has streamed its answer itself and returns None."""
+Streamed = Callable[[Receive, Send], Awaitable[None]]
+"""Sends an answer that goes on, for as long as it goes on."""
+Handler = Callable[[Request], Awaitable[Answer | Streamed]]
 
 
 def answer(status: int, document: Any, **headers: str) -> Answer:

@@ -4,18 +4,24 @@ import contextlib
 import time
 from typing import Any
 
-from system.leases import LeaseError, Terms
+from system.asgi import Receive, Scope, Send
+from system.leases import Lease, LeaseError, Terms
 from system.registry.bodies import ReplicaBody
 from system.registry.choices import CHOICES
 from system.registry.context import Context
-from system.registry.entries import TooMuch, replica_entry
+from system.registry.entries import Entry, TooMuch, replica_entry
 from system.registry.heartbeats import read_heartbeat
-from system.registry.http import Answer, Refused, Request, Routes, Statuses, answer
+from system.registry.http import Answer, Refused, Request, Routes, Statuses, Streamed, answer
 from system.registry.matching import matches, parse
 from system.registry.peers import SILENT
 from system.registry.streams import ALIVE, Stream, event
 from system.registry.views import as_replica, as_replica_with_state, stamp
 
+EVENTS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"connection", b"keep-alive"),
+]
 STATUSES = Statuses(malformed=422, wrong_media=422)
 NO_MATCH = answer(404, {"detail": "no matching replica"})
 CHOICE = b"x-muster-choice"
@@ -70,7 +76,7 @@ class Replicas:
         ]
         return answer(200, {"replicas": found})
 
-    async def register(self, request: Request) -> None:
+    async def register(self, request: Request) -> Streamed:
         body = await request.model(ReplicaBody, STATUSES)
         now = self._live.now()
         try:
@@ -79,30 +85,7 @@ class Replicas:
             raise Refused(422, f"capabilities: {error}") from None
         terms = None if body.ttl is None else Terms.ttl(body.ttl)
         lease = self._context.admit(entry, terms, request.caller, now)
-        facts: dict[str, Any] = {} if body.ttl is None else {"lease_id": lease.id, "ttl": body.ttl}
-        if entry.warnings:
-            facts["warnings"] = entry.warnings
-        first = event({"status": "registered", "replica_id": entry.id, **facts}) + ALIVE
-        await self._hold(request, entry.id, lease.id, first)
-
-    async def _hold(self, request: Request, entry_id: str, lease_id: str, first: bytes) -> None:
-        """The lease lasts as long as the connection, whose end does not touch a newer lease."""
-        stream = Stream(request.send)
-        self._streams.add(lease_id, stream)
-        try:
-            await request.send({"type": "http.response.start", "status": 200, "headers": _headers(lease_id)})
-            await stream.say(first)
-            await stream.hold(request.receive)
-        finally:
-            self._streams.discard(lease_id)
-            silent = request.scope.get("state", {}).get(SILENT, False)
-            now = self._live.now()
-            with contextlib.suppress(LeaseError):
-                if silent:
-                    self._table.lose(entry_id, lease_id, now)
-                else:
-                    self._table.remove(entry_id, "disconnected", lease_id)
-            self._live.armed()
+        return Held(self._context, request.scope, lease, _greeting(entry, lease.id))
 
     async def unregister(self, request: Request) -> Answer:
         self._live.now()
@@ -131,10 +114,45 @@ class Replicas:
         return answer(200, {"status": entry.shown_status, "replica_id": entry_id})
 
 
-def _headers(lease_id: str) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"content-type", b"text/event-stream; charset=utf-8"),
-        (b"cache-control", b"no-cache"),
-        (b"connection", b"keep-alive"),
-        (b"x-lease-id", lease_id.encode()),
-    ]
+class Held:
+    """A lease that lasts as long as its connection, whose end does not touch a newer one."""
+
+    __slots__ = ("_context", "_first", "_lease", "_scope")
+
+    def __init__(self, context: Context, scope: Scope, lease: Lease, first: bytes) -> None:
+        self._context = context
+        self._scope = scope
+        self._lease = lease
+        self._first = first
+
+    async def __call__(self, receive: Receive, send: Send) -> None:
+        stream = Stream(send)
+        self._context.streams.add(self._lease.id, stream)
+        try:
+            headers = [*EVENTS, (b"x-lease-id", self._lease.id.encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await stream.say(self._first)
+            while stream.open and (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            stream.open = False
+            self._context.streams.discard(self._lease.id)
+            self._end()
+
+    def _end(self) -> None:
+        live = self._context.live
+        now = live.now()
+        with contextlib.suppress(LeaseError):
+            if self._scope.get("state", {}).get(SILENT, False):
+                live.table.lose(self._lease.key, self._lease.id, now)
+            else:
+                live.table.remove(self._lease.key, "disconnected", self._lease.id)
+        live.armed()
+
+
+def _greeting(entry: Entry, lease_id: str) -> bytes:
+    """The first two events. Only a peer that announced renewal needs its lease id there."""
+    facts: dict[str, Any] = {} if entry.ttl is None else {"lease_id": lease_id, "ttl": entry.ttl}
+    if entry.warnings:
+        facts["warnings"] = entry.warnings
+    return event({"status": "registered", "replica_id": entry.id, **facts}) + ALIVE

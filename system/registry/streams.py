@@ -5,7 +5,7 @@ import json
 from collections import deque
 from typing import Any
 
-from system.asgi import Receive, Send
+from system.asgi import Send
 
 ALIVE_EVERY = 5.0
 TOGETHER = 0.02  # seconds: events due this close to one another go out in one go
@@ -36,12 +36,6 @@ class Stream:
         self.busy = True
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
         self.busy = False
-
-    async def hold(self, receive: Receive) -> None:
-        """Until the peer goes away, or the last word was said."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.open = False
 
 
 class Streams:

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import orjson
-
 from system.leases import Due, Lease, Leases, Terms
+from system.registry.compact import compact
 from system.registry.entries import Entry, Health
 from system.registry.matching import Index
 from system.registry.member import Member
@@ -180,5 +179,5 @@ class Table:
 
 
 def _member(entry: Entry) -> Member:
-    answer = orjson.dumps({"endpoint": entry.endpoint, "replica_id": entry.id})
+    answer = compact({"endpoint": entry.endpoint, "replica_id": entry.id})
     return Member(entry.id, entry.weight, answer)

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import orjson
 
-from system.asgi import Receive
+from system.asgi import Receive, Scope, Send
 from system.registry.context import Context
-from system.registry.http import Request, Routes
+from system.registry.http import Refused, Request, Routes, Streamed
 from system.registry.journal import framed
 from system.registry.peers import ABORT
 from system.registry.views import as_service
@@ -39,12 +39,19 @@ class Watch:
     def add_to(self, routes: Routes) -> None:
         routes.add("GET", "/watch", self.watch)
 
-    async def watch(self, request: Request) -> None:
-        self._live.now()
+    async def watch(self, request: Request) -> Streamed:
+        if request.scope["method"] == "HEAD":
+            raise Refused(405, "a watch has no end, so it has no head either", allow="GET")
         shown = request.header(b"last-event-id") or request.query().get("since")
+
+        async def follow(receive: Receive, send: Send) -> None:
+            await self._follow(Watcher(request.scope, receive, send, self._context), shown)
+
+        return follow
+
+    async def _follow(self, watcher: "Watcher", shown: str | None) -> None:
+        self._live.now()
         revision = self._journal.revision_of(shown) if shown else None
-        await request.send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-        watcher = Watcher(request, self._context)
         with contextlib.suppress(TooSlow):
             async with watcher.present():
                 if revision is None:
@@ -79,8 +86,10 @@ class TooSlow(Exception):
 class Watcher:
     """One open watch."""
 
-    def __init__(self, request: Request, context: Context) -> None:
-        self._request = request
+    def __init__(self, scope: Scope, receive: Receive, send: Send, context: Context) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
         self._context = context
         self._journal = context.journal
         self._wake = asyncio.Event()
@@ -89,7 +98,8 @@ class Watcher:
     @contextlib.asynccontextmanager
     async def present(self) -> AsyncIterator[None]:
         """Woken by changes, and by its own end."""
-        leaving = asyncio.create_task(self._leave(self._request.receive))
+        await self._send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        leaving = asyncio.create_task(self._leave())
         self._context.watchers.add(self._wake)
         try:
             yield
@@ -115,10 +125,10 @@ class Watcher:
         try:
             for piece in _pieces(data):
                 async with asyncio.timeout(SLOWEST_WRITE):
-                    await self._request.send({"type": "http.response.body", "body": piece, "more_body": True})
+                    await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError:
             self._context.cut_off += 1
-            self._request.scope["state"][ABORT]()
+            self._scope["state"][ABORT]()
             while not self._gone:
                 await self._woken()
             raise TooSlow from None
@@ -133,8 +143,8 @@ class Watcher:
         self._wake.clear()
         return True
 
-    async def _leave(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
+    async def _leave(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
         self._gone = True
         self._wake.set()
@@ -142,7 +152,7 @@ class Watcher:
     async def _end(self, reason: str) -> None:
         self._context.cut_off += not self._context.draining
         await self.write(framed("end", orjson.dumps({"reason": reason}), self._journal.position()))
-        await self._request.send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
