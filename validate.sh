@@ -23,10 +23,8 @@ With ADDRESS the servers that already run behind it are judged, and nothing is s
   --expect-services N    how many services that serve models there must be at least
   --max-requests N       the most requests one load may send to servers that already run (default 200)
   --inventory FILE       addresses, names, models and logs of the servers, where they are not to be discovered
-  --allow-faults         also disturb the servers, as far as the inventory grants it
   --hosts KIND           where simulated servers come from: process, docker, auto
   -k TEXT                judge only the steps whose names hold TEXT
-  --keep                 leave the simulated servers running at the end
   --run-dir DIR          where runs are recorded (default artifacts/)
   --report NAME[=PATH]   one more report: html, json, junit, markdown
 
@@ -49,7 +47,6 @@ while (($#)); do
             options+=("$1" "$2"); shift 2 ;;
         --registry-port=* | --router-port=* | --scheme=* | --token-file=* | --expect-services=* | --max-requests=* | --inventory=* | --hosts=* | --run-dir=* | --report=*)
             options+=("$1"); shift ;;
-        --allow-faults | --keep) options+=("$1"); shift ;;
         -*) wrong "there is no option '$1'" ;;
         '') wrong "ADDRESS is empty; leave it out to simulate two servers" ;;
         *)

@@ -43,11 +43,9 @@ def invocation_of(config: pytest.Config) -> Invocation:
         hosts=option("hosts"),
         attach=tuple(option("attach")),
         inventory=option("inventory") or "",
-        allow_faults=option("allow_faults"),
         max_requests=option("max_requests"),
         expect_services=option("expect_services"),
         token_file=option("token_file") or "",
-        keep=option("keep"),
         run_dir=option("run_dir") or "",
         reports=tuple(option("report")),
     )
@@ -82,7 +80,6 @@ class RunsScenario(pytest.Collector):
             return
         items = [i for i in self.session.items if isinstance(i, StepItem) and i.group is self]
         settings = invocation_of(self.config).settings(
-            self.scenario,
             base=shared_run_directory(self.config),
             selected=frozenset(item.step.id for item in items),
             nodeids={item.step.id: item.nodeid for item in items},

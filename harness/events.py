@@ -211,6 +211,10 @@ class LoadFinished(Event):
     unknown: int = 0
 
 
+CUT_OFF = "still under way when its load ended"
+"""The `error` of a request whose outcome nobody waited for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDone(Event):
     """One request of a load, recorded when its outcome is known.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.checks.words import clock_time
 from harness.diagnosis import wrong_addresses
 from harness.events import (
     FaultHealed,
@@ -31,15 +32,9 @@ REQUESTS = 3
 """How many requests speak for all that the verdict rests on."""
 
 
-def clock(t: float) -> str:
-    """Seconds since the run began as `mm:ss.mmm`."""
-    minutes, seconds = divmod(max(t, 0.0), 60)
-    return f"{int(minutes):02d}:{seconds:06.3f}"
-
-
 def line(t: float, who: str, what: str) -> str:
     """One line of an explanation."""
-    return f"{clock(t)}  {who:<12} {what}"
+    return f"{clock_time(t)}  {who:<12} {what}"
 
 
 def _exited(event: ServiceExited) -> tuple[str, str]:

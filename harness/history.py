@@ -35,7 +35,7 @@ class Record:
 
 def record_to_line(record: Record) -> str:
     """One line of `history.jsonl`, without the newline."""
-    head = {"n": record.n, "t": round(record.t, 6), "at": round(record.at, 6), "step": record.step}
+    head = {"n": record.n, "t": record.t, "at": round(record.at, 6), "step": record.step}
     body = {"kind": record.event.kind, "data": event_to_json(record.event)}
     return json.dumps(head | body, separators=(",", ":"), ensure_ascii=False, default=str)
 
@@ -85,8 +85,8 @@ class History:
         self.records: list[Record] = []
 
     def now(self) -> float:
-        """Seconds since the run began."""
-        return self._clock.monotonic() - self._zero
+        """Seconds since the run began, as exact as they are stored."""
+        return round(self._clock.monotonic() - self._zero, 6)
 
     def since_start(self, monotonic: float) -> float:
         """Turn a reading of the run's monotonic clock into seconds since the run began."""

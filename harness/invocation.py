@@ -30,14 +30,12 @@ class Invocation:
     hosts: str = "auto"
     attach: tuple[str, ...] = ()
     inventory: str = ""
-    allow_faults: bool = False
     registry_port: int = 18000
     router_port: int = 8000
     scheme: str = "http"
     token_file: str = ""
     expect_services: int | None = None
     max_requests: int | None = None
-    keep: bool = False
     run_dir: str = ""
     reports: tuple[str, ...] = ()
     params: Mapping[str, str] = field(default_factory=dict)
@@ -83,7 +81,6 @@ class Invocation:
 
     def settings(
         self,
-        scenario: Scenario,
         *,
         base: Path,
         again: str,
@@ -91,7 +88,6 @@ class Invocation:
         nodeids: Mapping[str, str] | None = None,
     ) -> RunSettings:
         """How to run one scenario."""
-        del scenario
         kind, why = self.hosts_kind()
         return RunSettings(
             hosts_kind=kind,
@@ -100,7 +96,6 @@ class Invocation:
             selected=selected,
             nodeids=nodeids or {},
             again=again,
-            keep=self.keep,
             max_requests=self.max_requests or (ATTACHED_CAP if self.attached else None),
             headers=self.headers(),
             observe_every=ATTACHED_EVERY if self.attached else OBSERVE_EVERY,

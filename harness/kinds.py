@@ -61,6 +61,14 @@ class Kinds(Generic[T]):
         where = f"{cls.__module__}:{cls.__qualname__}"
         return next(name for name, place in self._where.items() if place == where)
 
+    def attribute(self, cls_name: str) -> type[T]:
+        """A kind by the name of its class: the `__getattr__` of the package that holds the table."""
+        for name, where in self._where.items():
+            if where.rpartition(":")[2] == cls_name:
+                return self[name]
+        msg = f"no {self.role} has a class called '{cls_name}'"
+        raise AttributeError(msg)
+
     def about(self, name: str) -> str:
         """The first paragraph of a kind's docstring."""
         return (getdoc(self[name]) or "").partition("\n\n")[0].replace("\n", " ")

@@ -47,9 +47,7 @@ def _check_time(step: Step, expect: Expect, problems: Problems) -> None:
 
 def _mistakes(check: Any, facts: Facts, load: Any) -> list[str]:
     if isinstance(check, Lints):
-        found = list(check.lint(facts, load_options(load)))
-        if found:
-            return found
+        return list(check.lint(facts, load_options(load)))
     requests = getattr(load, "requests", None)
     if not isinstance(check, WantsSample) or not isinstance(requests, int):
         return []

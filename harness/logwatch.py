@@ -34,6 +34,7 @@ class LogWatch:
         self._lines: dict[str, int] = {}
         self._known: set[tuple[str, str]] = set()
         self._errors: dict[str, str] = {}
+        self._readable: set[str] = set()
         self._fetched: dict[str, float] = {}
         self._looking = asyncio.Lock()
 
@@ -77,10 +78,17 @@ class LogWatch:
             for source in sources:
                 try:
                     await self._take(source)
+                    self._tell_once(source)
                 except LogUnreadable as error:
                     if self._errors.get(source.service) != str(error):
                         self._errors[source.service] = str(error)
                         self._tell(source, str(error))
+
+    def _tell_once(self, source: Source) -> None:
+        """That a log can be read is known from its first read on: silence in it is then a finding."""
+        if source.service not in self._readable:
+            self._readable.add(source.service)
+            self._tell(source, "")
 
     async def _take(self, source: Source) -> None:
         while new := await source.read_more():

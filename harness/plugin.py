@@ -18,6 +18,7 @@ UNKNOWN_EXIT = 6
 MISTAKE_EXIT = 4
 RUN_DIRECTORY = pytest.StashKey["Path"]()
 MISTAKES = pytest.StashKey[list[str]]()
+LIVE_RUN = pytest.StashKey[Any]()
 WRITTEN = pytest.StashKey[list[str]]()
 
 
@@ -35,11 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="ADDRESS|NAME=URL",
         help="judge servers that already run; repeatable",
     )
-    group.addoption("--allow-faults", action="store_true", help="let faults hit what the inventory grants")
     group.addoption("--max-requests", type=int, metavar="N", help="at most N requests a load (attached: 200)")
     group.addoption("--expect-services", type=int, metavar="N", help="at least N services must serve models")
     group.addoption("--token-file", metavar="FILE", help="file with the bearer token of attached servers")
-    group.addoption("--keep", action="store_true", help="leave the deployment running when the run is over")
     group.addoption("--run-dir", metavar="DIR", help="where runs are kept (default: artifacts/)")
     group.addoption(
         "--report",
@@ -62,6 +61,31 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     from harness.collecting import ScenarioFile
 
     return ScenarioFile.from_parent(parent, path=file_path)
+
+
+@pytest.fixture
+def deployment(request: pytest.FixtureRequest) -> Generator[Any, None, None]:
+    """The running topology of the test's marker `topology(file)`; see `harness.live`."""
+    from harness.functions import live_run_of
+
+    run, root = live_run_of(request)
+    request.node.stash[LIVE_RUN] = run
+    try:
+        yield run.open(root)
+    finally:
+        run.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an async test that has a deployment on the deployment's own loop."""
+    run = pyfuncitem.stash.get(LIVE_RUN, None)
+    if run is None:
+        return None
+    from harness.functions import perform
+
+    perform(run, pyfuncitem)
+    return True
 
 
 @pytest.hookimpl(optionalhook=True)

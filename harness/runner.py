@@ -21,15 +21,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.artifacts import Manifest, PlannedService, PlannedStep, ScenarioDirectory, write_json
+from harness.artifacts import ScenarioDirectory, write_json
 from harness.clock import SystemClock
-from harness.deployment import facts_of
 from harness.errors import EnvironmentFailure
 from harness.events import RunFinished, RunStarted, StepJudged
 from harness.evidence import Evidence
 from harness.expectation import judge
 from harness.history import History, of
 from harness.hosts.base import Workspace
+from harness.manifest import manifest_of, planned_step
 from harness.stage import stage_of
 from harness.steps import Performer, walk
 from harness.verdict import Status, merge, merge_verdicts, unknown
@@ -80,6 +80,7 @@ class _Run:
         self.directory.path.mkdir(parents=True, exist_ok=True)
         self.last = _last_selected(scenario, settings.selected)
         self.settled = 0.0
+        self.started = clock.wall()
 
     async def go(self, listen: Callable[[Record], None] | None) -> Status:
         """All nine stages."""
@@ -181,45 +182,10 @@ class _Run:
 
     def write_manifest(self, addresses: Mapping[str, str], specs: Sequence[ServiceSpec]) -> None:
         """Write what is going to be done; again once addresses are known."""
-        scenario, settings = self.scenario, self.settings
-        shown = specs or scenario.topology.services
-        manifest = Manifest(
-            run=self.id,
-            scenario=scenario.name,
-            id=scenario.id,
-            file=scenario.file,
-            about=scenario.about,
-            tags=scenario.tags,
-            hosts_kind=settings.hosts_kind,
-            why_hosts=settings.why_hosts,
-            hosts={host.name: addresses.get(host.name, host.address) for host in scenario.topology.hosts},
-            services=tuple(
-                PlannedService(
-                    name=s.name, host=s.host, kind=s.kind, url=s.url, command=s.command, ports=s.ports
-                )
-                for s in shown
-            ),
-            steps=tuple(self._planned(step) for step in [*walk(scenario.steps), *scenario.checks]),
-            facts=facts_of(shown, scenario.topology),
-            started=self.clock.wall(),
-            at_least=scenario.at_least,
-            environment=settings.environment,
-            params=scenario.params,
-        )
+        every = [*walk(self.scenario.steps), *self.scenario.checks]
+        planned = [planned_step(step, self.settings) for step in every]
+        manifest = manifest_of(self.scenario, self.settings, self.id, self.started, addresses, specs, planned)
         write_json(self.directory.manifest, manifest.to_json())
-
-    def _planned(self, step: Step) -> PlannedStep:
-        chosen = self.settings.selected
-        return PlannedStep(
-            id=step.id,
-            path=step.path,
-            does=step.does,
-            asks=tuple(type(expect.check).__name__ for expect in step.expects),
-            file=step.place.file,
-            line=step.place.line,
-            selected=chosen is None or step.id in chosen,
-            nodeid=self.settings.nodeids.get(step.id, ""),
-        )
 
 
 def _last_selected(scenario: Scenario, selected: frozenset[str] | None) -> int:

@@ -27,7 +27,6 @@ class RunSettings:
     selected: frozenset[str] | None = None
     nodeids: Mapping[str, str] = field(default_factory=dict)
     again: str = ""
-    keep: bool = False
     max_requests: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     verify_tls: bool = True

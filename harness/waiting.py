@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GLANCE = 0.01
 """Seconds between two judgements at the least."""
+SHARE = 5.0
+"""A judgement that takes long is repeated no sooner than this many times its own duration."""
 
 
 def evidence_now(
@@ -47,13 +49,16 @@ async def await_verdict(
         if look is not None:
             await look()
         seen = len(history.records)
+        begun = history.now()
         verdict = judge(expect, evidence_now(history, facts, since=since, deadline=deadline, load=load))
+        took = history.now() - begun
         over = deadline is None or history.now() >= deadline
         if over or _certain(expect, verdict):
             return verdict
         with suppress(TimeoutError):
             await asyncio.wait_for(history.more(seen), deadline - history.now() if deadline else None)
-        await asyncio.sleep(GLANCE)
+        pause = max(GLANCE, SHARE * took)
+        await asyncio.sleep(min(pause, max(0.0, deadline - history.now())) if deadline else pause)
 
 
 def _certain(expect: Expect, verdict: Verdict) -> bool:

@@ -20,3 +20,5 @@ CHECKS: Kinds[Check] = Kinds(
         "unregistered": "harness.checks.unregistered:Unregistered",
     },
 )
+
+__getattr__ = CHECKS.attribute

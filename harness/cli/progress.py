@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
+from harness.checks.words import clock_time
 from harness.events import (
     FaultHealed,
     FaultProven,
@@ -17,7 +18,7 @@ from harness.events import (
     StepJudged,
     StepStarted,
 )
-from harness.explain import clock, say
+from harness.explain import say
 from harness.verdict import Status
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Progress:
             self.console.print(f"      [dim]{escape(text)}[/]")
 
     def _line(self, record: Record, text: str) -> None:
-        self.console.print(f"  [dim]{clock(record.t)}[/]  {escape(text)}")
+        self.console.print(f"  [dim]{clock_time(record.t)}[/]  {escape(text)}")
 
 
 _SHOW: Mapping[type[Any], Callable[[Progress, Record, Any], None]] = {

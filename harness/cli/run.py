@@ -55,14 +55,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     option("--attach", action="append", default=[], metavar="ADDRESS|NAME=URL", help="judge running servers")
     option("--inventory", default="", metavar="FILE", help="real servers: a topology with addresses")
-    option("--allow-faults", action="store_true", help="let faults hit what the inventory grants")
     option("--registry-port", type=_port, default=18000, metavar="PORT", help="attached: default 18000")
     option("--router-port", type=_port, default=8000, metavar="PORT", help="attached: default 8000")
     option("--scheme", choices=("http", "https"), default="http", help="attached: how to talk to them")
     option("--token-file", default="", metavar="FILE", help="file with the bearer token of attached servers")
     option("--expect-services", type=_positive, metavar="N", help="at least N services must serve models")
     option("--max-requests", type=_positive, metavar="N", help="at most N requests a load (attached: 200)")
-    option("--keep", action="store_true", help="leave the deployment running when the run is over")
     option("--run-dir", default="", metavar="DIR", help="where runs are kept (default: artifacts/)")
     option(
         "--report", action="append", default=[], metavar="NAME[=PATH]", help="a report to write; repeatable"
@@ -91,14 +89,12 @@ def invocation_of(arguments: argparse.Namespace) -> Invocation:
         hosts=arguments.hosts,
         attach=tuple(arguments.attach),
         inventory=arguments.inventory,
-        allow_faults=arguments.allow_faults,
         registry_port=arguments.registry_port,
         router_port=arguments.router_port,
         scheme=arguments.scheme,
         token_file=arguments.token_file,
         expect_services=arguments.expect_services,
         max_requests=arguments.max_requests,
-        keep=arguments.keep,
         run_dir=arguments.run_dir,
         reports=tuple(arguments.report),
     )
@@ -142,7 +138,7 @@ def _run_one(scenario: Scenario, invocation: Invocation, base: Path, only: str, 
     chosen = frozenset(step.id for step in steps if only in "::".join(step.path)) if only else None
     nodeids = {step.id: "::".join(step.path) for step in steps}
     again = f"muster run {scenario.file} -k '{{nodeid}}'"
-    settings = invocation.settings(scenario, base=base, again=again, selected=chosen, nodeids=nodeids)
+    settings = invocation.settings(base=base, again=again, selected=chosen, nodeids=nodeids)
     progress.title(scenario.name, settings.hosts_kind, settings.why_hosts)
 
     async def main() -> Status:

@@ -9,8 +9,11 @@ FAULTS: Kinds[Fault] = Kinds(
     "fault",
     {
         "kill": "harness.faults.kill:Kill",
+        "partition": "harness.faults.partition:Partition",
         "pause": "harness.faults.pause:Pause",
         "restart": "harness.faults.restart:Restart",
         "stop": "harness.faults.stop:Stop",
     },
 )
+
+__getattr__ = FAULTS.attribute

@@ -12,3 +12,5 @@ LOADS: Kinds[Load] = Kinds(
         "http": "harness.load.http:Http",
     },
 )
+
+__getattr__ = LOADS.attribute

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from harness.diagnosis import explain_unreachable
-from harness.events import RequestDone
+from harness.events import CUT_OFF, RequestDone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -78,7 +78,7 @@ async def exchange(
             done = await read(answer, done)
     except asyncio.CancelledError:
         # Only the load's own end cancels an exchange: it is recorded, and the sender sees the end itself.
-        done = replace(done, outcome="unknown", error="still under way when the load ended")
+        done = replace(done, outcome="unknown", error=CUT_OFF)
     except TimeoutError:
         done = replace(done, outcome="unknown", error=f"no whole answer within {pool.timeout.total:g} s")
     except (aiohttp.ClientError, OSError) as error:

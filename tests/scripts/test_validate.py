@@ -30,7 +30,7 @@ def validating(checkout: Checkout) -> Checkout:
             ["--attach", "10.0.0.5", "--registry-port", "1", "--scheme=https"],
         ),
         (["10.0.0.5", "--token-file", "my token"], ["--attach", "10.0.0.5", "--token-file", "my token"]),
-        (["--keep", "10.0.0.5", "-k", "registers"], ["--attach", "10.0.0.5", "--keep", "-k", "registers"]),
+        (["10.0.0.5", "-k", "registers"], ["--attach", "10.0.0.5", "-k", "registers"]),
         (["--hosts", "process", "--run-dir", "/tmp/a b"], ["--hosts", "process", "--run-dir", "/tmp/a b"]),
     ],
 )

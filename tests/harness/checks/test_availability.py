@@ -3,6 +3,7 @@
 from typing import Any
 
 from harness.checks.availability import Availability
+from harness.events import CUT_OFF
 from harness.verdict import Status
 from tests.harness.checks.story import Story
 
@@ -68,7 +69,7 @@ def test_no_answer_in_time_is_a_failure_but_a_load_cut_short_is_not() -> None:
     cut: dict[str, Any] = {
         "outcome": "unknown",
         "status": None,
-        "error": "still under way when the load ended",
+        "error": CUT_OFF,
     }
     assert Availability(1.0).judge(Story().request(1).request(31, **hung).evidence()).status is Status.FAIL
     verdict = Availability(1.0).judge(Story().request(1).request(2, **cut).evidence())
@@ -81,7 +82,7 @@ def test_nothing_sent_is_unknown() -> None:
     cut: dict[str, Any] = {
         "outcome": "unknown",
         "status": None,
-        "error": "still under way when the load ended",
+        "error": CUT_OFF,
     }
     assert Availability(1.0).judge(Story().evidence()).status is Status.UNKNOWN
     verdict = Availability(1.0).judge(Story().request(1, **cut).evidence())
