@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
+from markupsafe import Markup
+
 from reports import moments
 from reports.chart import chart_of
 from reports.console import LABELS
@@ -71,6 +73,7 @@ def _environment() -> Environment:
         "lasted": moments.lasted,
         "wall": moments.wall,
         "size": moments.size,
+        "counted": _counted,
         "pretty": _pretty,
     }
     environment.globals |= {"labels": LABELS, "every_step": every_step, "opened": opened, "widest": widest}
@@ -86,6 +89,11 @@ def widest(drawn: Distribution) -> float:
     """The share at the right end of the bars: a little more than the greatest one that is drawn."""
     shown = [x for share in drawn.shares for x in (share.share, share.expected, share.high) if x is not None]
     return min(max(shown, default=0.0), 1.0) * 1.08 or 1.0
+
+
+def _counted(amount: int, noun: str) -> Markup:
+    """The number stands out: it is what the eye looks for."""
+    return Markup("<b>{:,}</b> {}").format(amount, noun if amount == 1 else f"{noun}s")
 
 
 def _pretty(value: Any) -> str:
