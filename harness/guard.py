@@ -24,13 +24,19 @@ _END_WITHIN = 5.0
 
 @asynccontextmanager
 async def guarded(
-    path: Path, *, run: str, deployment: str, kinds: Sequence[str], leases: Sequence[int] = ()
+    path: Path,
+    *,
+    run: str,
+    deployment: str,
+    kinds: Sequence[str],
+    leases: Sequence[int] = (),
+    engine: str = "",
 ) -> AsyncIterator[Journal]:
     """Journal a deployment at `path`, with a reaper on watch that also holds the descriptors `leases`.
 
     Leaving without an exception says that nothing is left; with one, the reaper has a look of its own.
     """
-    journal = _begin(path, run, deployment, kinds)
+    journal = _begin(path, run, deployment, kinds, engine)
     tie, program = _start(path, leases)
     try:
         await _until_ready(tie, program)
@@ -43,12 +49,16 @@ async def guarded(
         await asyncio.to_thread(_see_off, program)
 
 
-def _begin(path: Path, run: str, deployment: str, kinds: Sequence[str]) -> Journal:
+def _begin(path: Path, run: str, deployment: str, kinds: Sequence[str], engine: str) -> Journal:
     own = processes.read_stat(os.getpid())
     try:
         journal = Journal(os.fspath(path))
         journal.begin(
-            run=run, deployment=deployment, kinds=kinds, harness=(os.getpid(), own.born if own else 0)
+            run=run,
+            deployment=deployment,
+            kinds=kinds,
+            harness=(os.getpid(), own.born if own else 0),
+            engine=engine,
         )
     except OSError as error:
         msg = (

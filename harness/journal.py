@@ -21,7 +21,9 @@ SERVICE = "MUSTER_SERVICE"
 
 
 class Journaled(NamedTuple):
-    """A journal as read back. `harness` and `processes` are (pid, born), meaningful until the next boot."""
+    """A journal as read back. `harness` and `processes` are (pid, born), meaningful until the next boot;
+    `engine` is where the container engine answers, empty where none is used.
+    """
 
     run: str
     deployment: str
@@ -30,6 +32,7 @@ class Journaled(NamedTuple):
     harness: tuple[int, int]
     processes: tuple[tuple[int, int], ...]
     clean: bool
+    engine: str = ""
 
     @property
     def label(self) -> bytes:
@@ -43,7 +46,9 @@ class Journal:
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
-    def begin(self, *, run: str, deployment: str, kinds: Sequence[str], harness: tuple[int, int]) -> None:
+    def begin(
+        self, *, run: str, deployment: str, kinds: Sequence[str], harness: tuple[int, int], engine: str = ""
+    ) -> None:
         """Say whose journal this is, and of which kinds its things will be."""
         head = {
             "run": run,
@@ -52,7 +57,7 @@ class Journal:
             "boot": boot(),
             "harness": harness,
         }
-        self.intend(head)
+        self.intend(head | ({"engine": engine} if engine else {}))
 
     def intend(self, entry: dict[str, Any]) -> None:
         """Write an entry that must outlive a power cut: on disk when this returns."""
@@ -84,6 +89,7 @@ def read_journal(path: str) -> Journaled:
         harness=(head["harness"][0], head["harness"][1]),
         processes=tuple((e["pid"], e["born"]) for e in entries if "pid" in e),
         clean=any("clean" in e for e in entries),
+        engine=head.get("engine", ""),
     )
 
 

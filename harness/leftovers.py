@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PATIENCE = 10.0
-_KINDS = tuple(reaper.KINDS)
+_KINDS = ("process",)
 
 
 class Leftovers(NamedTuple):

@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 READY = b"r"
 DONE = b"d"
-PATIENCE = 120.0
-"""Seconds the reaper goes on for when something resists."""
+PATIENCE = 3600.0
+"""Seconds the reaper goes on for when something resists, or its engine is down."""
 
 
 class Kind(Protocol):
     """One kind of thing that a run can leave behind."""
 
     def find(self) -> Sequence[str]:
-        """What is there now and belongs to the deployment, in words."""
+        """What is there now and belongs to the deployment, in words; what cannot be asked counts as there."""
 
     def remove(self) -> None:
         """Remove what `find` found last."""
@@ -64,7 +64,13 @@ class Processes:
                 continue
 
 
-KINDS: Mapping[str, Callable[[Journaled], Kind]] = {"process": Processes}
+def _containers(journal: Journaled) -> Kind:
+    from harness.containers import Containers  # http.client takes 30 ms to import
+
+    return Containers(journal.engine, journal.deployment)
+
+
+KINDS: Mapping[str, Callable[[Journaled], Kind]] = {"process": Processes, "docker": _containers}
 
 
 def look(journal: Journaled) -> list[str]:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from signal import SIGKILL, SIGTERM, Signals
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
-from harness.errors import MusterError, NotApplicable
+from harness.errors import CheckFailed, MusterError, NotApplicable
 from harness.faults.base import NoReceipt, Receipt
 from harness.hosts.base import Process, Target, signals, starts
 
@@ -65,11 +65,13 @@ def living(scene: Scene, name: str) -> Sequence[Target]:
 
 
 async def at_once(doings: Iterable[Awaitable[T]]) -> list[T]:
-    """Do all of it in parallel and to its end; the first error of muster's own is a missing receipt."""
+    """Do all of it in parallel and to its end; the first error of muster's own is a missing receipt, unless it
+    says that the system under test is at fault.
+    """
     results = await asyncio.gather(*doings, return_exceptions=True)
     errors = [result for result in results if isinstance(result, BaseException)]
     for error in errors:
-        if isinstance(error, MusterError) and not isinstance(error, (NoReceipt, NotApplicable)):
+        if isinstance(error, MusterError) and not isinstance(error, (NoReceipt, NotApplicable, CheckFailed)):
             raise NoReceipt(str(error)) from error
         raise error
     return [result for result in results if not isinstance(result, BaseException)]
@@ -127,20 +129,26 @@ async def revived(scene: Scene, ends: Sequence[Ended], by: Revive | None, within
     back = {each.target.service: asyncio.Event() for each in ends}
 
     async def one(each: Ended) -> str:
-        how = _REVIVALS[by or ("supervisor" if each.target.child else "harness")]
+        who = by or ("supervisor" if each.target.child else "harness")
         try:
             for other in scene.spec(each.target.service).after:
                 if other in back:
                     await back[other].wait()
             async with asyncio.timeout(within):
-                return await how(scene, each)
+                return await _REVIVALS[who](scene, each)
         except TimeoutError:
-            msg = f"{each.target} was not back within {within:g} s"
-            raise NoReceipt(msg) from None
+            raise _missed(each.target, who, within) from None
         finally:
             back[each.target.service].set()
 
     return tuple(await at_once(one(each) for each in ends))
+
+
+def _missed(target: Target, by: Revive, within: float) -> MusterError:
+    """A supervisor that brings nothing back is the system's own failure; whom else we blame we do not know."""
+    if by == "supervisor":
+        return CheckFailed(f"{target.service} did not bring its child back within {within:g} s")
+    return NoReceipt(f"{target} was not back within {within:g} s")
 
 
 async def _by_harness(scene: Scene, each: Ended) -> str:
@@ -212,10 +220,12 @@ def identities(processes: Iterable[Process]) -> set[tuple[int, int]]:
 
 
 def pids(processes: Sequence[Process]) -> str:
-    """`pid 7 (python -m x)`, and how many more."""
+    """`pid 7 (python -m x)`, folders of programs left out, and how many more."""
     if not processes:
         return "no process"
     first = processes[0]
-    command = first.command if len(first.command) <= 60 else first.command[:59] + "…"
+    words = [word.rpartition("/")[2] if word.startswith("/") else word for word in first.command.split()]
+    command = " ".join(words)
+    command = command if len(command) <= 60 else command[:59] + "…"
     more = f" and {len(processes) - 1} more" if len(processes) > 1 else ""
     return f"pid {first.pid} ({command}){more}"

@@ -9,6 +9,7 @@ HOSTS: Kinds[Hosts] = Kinds(
     "hosts kind",
     {
         "attached": "harness.hosts.attached:AttachedHosts",
+        "docker": "harness.hosts.docker:DockerHosts",
         "process": "harness.hosts.process:ProcessHosts",
     },
 )

@@ -1,10 +1,10 @@
-"""The program that holds a simulated host: sees and signals its processes, cuts its network, probes its peers.
+"""The program that holds a simulated host: it sees and signals processes, cuts the network, probes peers.
 
-Runs as process 1 of the host's sandbox container, as root, with the network and processes of all services of
-that host. Requests come in on standard input, answers go out on standard output, a line of JSON each. Standard
-library only; `processes.py` of the harness lies beside it.
+It is process 1 of the host's sandbox container, as root, and shares network and processes with all services
+of that host. Requests come in on standard input, answers go out on standard output, a line of JSON each.
+Standard library only: the sandbox has `harness.processes` and this file, nothing else.
 
-Rules for packets live in a table of their own: replaced as a whole by `cut`, which accepts the loopback and the
+Rules for packets live in a table of their own that `cut` replaces as a whole; it accepts the loopback and the
 harness's own way in before anything is dropped, established connections included.
 """
 
@@ -20,10 +20,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-if __name__ == "__main__":
-    import processes
-else:
-    from harness import processes
+from harness import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +31,7 @@ PROBED_PORT = 9
 
 
 def find(service: str, labels: Sequence[str]) -> list[processes.Stat]:
-    """The live processes of a service, its main process first: the one whose parent is outside of the host."""
+    """The live processes of a service, its main process first: its parent is outside of the host."""
     wanted = [label.encode() for label in (f"MUSTER_SERVICE={service}", *labels)]
     return sorted(processes.family(wanted), key=lambda stat: stat.parent != 0)
 
@@ -74,7 +71,9 @@ def cut(addresses: Sequence[str], control: Sequence[str]) -> None:
                 f"add rule {head} ip {direction} {keep} accept",
                 f"add rule {head} ip {direction} {drop} counter drop",
             ]
-    done = subprocess.run(["nft", "-f", "-"], input="\n".join(rules), text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        ["nft", "-f", "-"], input="\n".join(rules), text=True, capture_output=True, check=False
+    )
     if done.returncode:
         raise OSError(done.returncode, done.stderr.strip().split("\n")[0] or "nft failed")
 
@@ -115,7 +114,7 @@ def probe(addresses: Sequence[str], within: float) -> dict[str, bool]:
     return reached
 
 
-def has_child(_: int, __: object) -> None:
+def bury() -> None:
     """Take note of the end of orphans: process 1 inherits them."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
@@ -125,7 +124,7 @@ def has_child(_: int, __: object) -> None:
 
 
 DO: Mapping[str, Callable[..., Any]] = {
-    "hello": lambda: time.monotonic(),
+    "hello": time.monotonic,
     "seen": seen,
     "hit": hit,
     "cut": cut,
@@ -143,6 +142,7 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001  # whatever it is, the harness has to hear of it
             answer = {"id": request["id"], "error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
+        bury()
     while True:
         signal.pause()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,14 @@ from harness.hosts.base import Exit, Hosts, Service, Target, Workspace
 from harness.model import HostSpec, Topology
 from harness.testing import HERE, FakeHosts, service_spec, workspace_in
 
-KINDS = [*(pytest.param(HOSTS[kind], id=kind) for kind in HOSTS), pytest.param(FakeHosts, id="fake")]
+NEEDS_ENGINE = {"docker": [pytest.mark.docker]}
+KINDS = [
+    *(pytest.param(HOSTS[kind], id=kind, marks=NEEDS_ENGINE.get(kind, [])) for kind in HOSTS),
+    pytest.param(FakeHosts, id="fake"),
+]
 ABILITIES = {"Signals": base.signals, "Starts": base.starts, "ShapesNetwork": base.shapes_network}
 SPEC = service_spec(
-    "a", command=(sys.executable, "-S", "-c", "import time; time.sleep(60)"), url="http://127.77.4.2"
+    "a", command=("python3", "-S", "-c", "import time; time.sleep(60)"), url="http://127.77.4.2"
 )
 TOPOLOGY = Topology(
     hosts=(

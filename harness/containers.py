@@ -1,0 +1,92 @@
+"""What a deployment owns in a container engine, found by its label and removed. Standard library only.
+
+The reaper uses it, so it speaks to the engine by itself: over its unix socket or plain TCP.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LABEL = "muster.deployment"
+API = "/v1.40"
+_TIMEOUT = 30.0
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("engine", timeout=_TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Containers:
+    """The containers, networks and volumes of one deployment; of all, where `deployment` is empty."""
+
+    def __init__(self, engine: str, deployment: str) -> None:
+        self._engine = engine
+        self._label = f"{LABEL}={deployment}" if deployment else LABEL
+        self._found: list[tuple[str, str]] = []
+
+    def find(self) -> Sequence[str]:
+        """What is there, in words; an engine that does not answer counts as something that is there."""
+        try:
+            found = list(self._list())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self._found = []
+            return [f"whatever the engine at {self._engine} holds, which does not answer ({error})"]
+        self._found = [(path, words) for path, words, _ in found]
+        return [words for _, words in self._found]
+
+    def deployments(self) -> dict[str, str]:
+        """The deployments anything is there of, with their runs. OSError: the engine does not answer."""
+        return {labels.get(LABEL, ""): labels.get("muster.run", "") for _, _, labels in self._list()}
+
+    def remove(self) -> None:
+        """Remove what `find` found, containers first: networks in use cannot be removed."""
+        for path, _ in self._found:
+            try:
+                self._ask("DELETE", path)
+            except (OSError, http.client.HTTPException):
+                return
+
+    def _list(self) -> Iterator[tuple[str, str, dict[str, str]]]:
+        only = "filters=" + quote(json.dumps({"label": [self._label]}))
+        for each in self._ask("GET", f"/containers/json?all=1&{only}"):
+            name = each["Names"][0].lstrip("/") if each["Names"] else each["Id"][:12]
+            yield f"/containers/{each['Id']}?force=1&v=1", f"container {name}", each["Labels"]
+        for each in self._ask("GET", f"/networks?{only}"):
+            yield f"/networks/{each['Id']}", f"network {each['Name']}", each["Labels"]
+        for each in self._ask("GET", f"/volumes?{only}")["Volumes"] or ():
+            yield f"/volumes/{each['Name']}?force=1", f"volume {each['Name']}", each["Labels"]
+
+    def _ask(self, method: str, path: str) -> Any:
+        connection = self._connection()
+        try:
+            connection.request(method, API + path)
+            answer = connection.getresponse()
+            body = answer.read()
+        finally:
+            connection.close()
+        if method == "GET" and answer.status != 200:
+            msg = f"{answer.status} {body[:200].decode(errors='replace')}"
+            raise OSError(msg)
+        return json.loads(body) if method == "GET" else None
+
+    def _connection(self) -> http.client.HTTPConnection:
+        where = urlsplit(self._engine)
+        if where.scheme == "unix":
+            return _UnixConnection(where.path)
+        return http.client.HTTPConnection(where.hostname or "", where.port or 2375, timeout=_TIMEOUT)

@@ -1,0 +1,341 @@
+"""Hosts as sandbox containers on a network of their own, services as containers that join them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import signal as signals
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness import journal, reaper
+from harness.containers import LABEL
+from harness.errors import EnvironmentFailure
+from harness.events import HostDown, HostUp, Note, ServiceExited, ServiceStarting
+from harness.guard import guarded
+from harness.hosts.base import Process
+from harness.hosts.container import ContainerService
+from harness.hosts.engine import Engine, connect, have_images
+from harness.hosts.process import ENDING
+from harness.hosts.sandbox import IMAGE as SANDBOX_IMAGE
+from harness.hosts.sandbox import Sandbox
+from harness.logtail import last_lines
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from harness.hosts.base import Exit, Target, Workspace
+    from harness.model import ServiceSpec, Topology
+
+IMAGE = os.environ.get("MUSTER_IMAGE", "muster-system:local")
+RANGES = [f"198.{a}.{b}" for a in (18, 19) for b in range(256)]
+"""What networks are made of, a /24 each: reserved for benchmarks, so they clash with nobody's. The engine
+lets none be used twice."""
+
+_FIRST_HOST = 10
+_KILL_WITHIN = 10.0
+_PROBE_WITHIN = 0.1
+
+
+class DockerHosts:
+    """Hosts are sandbox containers with one address each, services containers that join their host's sandbox.
+
+    Services of a host share its address, its ports and its processes, as on a machine; two hosts can use the
+    same port, and the cable between them can be cut. Nothing is published; the harness uses the bridge.
+    """
+
+    kind: ClassVar[str] = "docker"
+    cannot: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self, engine: Engine, workspace: Workspace, deployment: str, block: str) -> None:
+        self.addresses: Mapping[str, str] = {}
+        self._engine = engine
+        self._workspace = workspace
+        self._deployment = deployment
+        self._control = [f"{block}.1"]
+        self._sandboxes: dict[str, Sandbox] = {}
+        self._services: dict[str, ContainerService] = {}
+        self._cuts: list[tuple[frozenset[str], frozenset[str]]] = []
+        self._noting: set[asyncio.Task[None]] = set()
+        self._stop_watching: Callable[[], None] = _nothing
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, topology: Topology, workspace: Workspace) -> AsyncIterator[DockerHosts]:
+        """Make network and sandboxes, the reaper on watch; leaving removes all of it and proves that."""
+        path = workspace.directory.path / journal.NAME
+        async with AsyncExitStack() as stack:
+            engine = await connect()
+            stack.callback(engine.close)
+            images = {service.image or IMAGE for service in topology.services}
+            await have_images(engine, images | {SANDBOX_IMAGE}, own={SANDBOX_IMAGE} | images & {IMAGE})
+            deployment = secrets.token_hex(6)
+            await stack.enter_async_context(
+                guarded(path, run=workspace.run, deployment=deployment, kinds=("docker",), engine=engine.url)
+            )
+            stack.push_async_callback(_remove_all, path)
+            labels = {LABEL: deployment, "muster.run": workspace.run}
+            block = await _make_network(engine, f"muster-{deployment}", labels)
+            hosts = cls(engine, workspace, deployment, block)
+            stack.push_async_callback(hosts._close)
+            await hosts._up(topology, block)
+            yield hosts
+
+    async def _up(self, topology: Topology, block: str) -> None:
+        names = [host.name for host in topology.hosts]
+        self.addresses = {name: f"{block}.{_FIRST_HOST + n}" for n, name in enumerate(names)}
+        self._stop_watching = self._engine.watch(f"{LABEL}={self._deployment}", self._heard)
+        await asyncio.gather(*(self._sandbox(name) for name in names))
+        for name in names[:1]:
+            if not await self.within_reach(name):
+                msg = (
+                    f"containers cannot be reached from here ({self.addresses[name]}, engine "
+                    f"{self._engine.url}): run muster on the engine's Linux machine, or use --hosts process"
+                )
+                raise EnvironmentFailure(msg)
+        for name in names:
+            self._workspace.history.append(HostUp(host=name, address=self.addresses[name]))
+
+    async def _sandbox(self, host: str) -> None:
+        sandbox = self._sandboxes[host] = await Sandbox.create(
+            self._engine,
+            host,
+            name=f"muster-{self._deployment}-{host}",
+            network=f"muster-{self._deployment}",
+            address=self.addresses[host],
+            labels=self._labels(host),
+        )
+        await sandbox.start()
+
+    async def _close(self) -> None:
+        with suppress(Exception):
+            self._stop_watching()
+        for task in self._noting:
+            task.cancel()
+        await asyncio.gather(*(self._remove(sandbox) for sandbox in self._sandboxes.values()))
+        for name in self.addresses:
+            self._workspace.history.append(HostDown(host=name))
+
+    async def _remove(self, sandbox: Sandbox) -> None:
+        await sandbox.close()
+        with suppress(EnvironmentFailure):  # what is left is looked for afterwards
+            await self._engine.call(self._engine.api.remove_container, sandbox.container, v=True, force=True)
+
+    @asynccontextmanager
+    async def service(self, spec: ServiceSpec) -> AsyncIterator[ContainerService]:
+        """Start a service; leaving stops and removes its container."""
+        log = self._workspace.directory.log(spec.host, spec.name)
+        service = ContainerService(spec, self._sandboxes[spec.host], log)
+        self._services[spec.name] = service
+        try:
+            await service.create(
+                self._engine,
+                image=spec.image or IMAGE,
+                name=f"muster-{self._deployment}-{spec.host}-{spec.name}",
+                env=self._environment(spec),
+                labels=self._labels(spec.host) | {"muster.service": spec.name},
+                root=self._workspace.root,
+            )
+            await self._start(service)
+            yield service
+        finally:
+            if service.alive:
+                await self._stop(service, spec.stop_within)
+            await service.remove(self._engine)
+
+    async def start(self, service: str) -> None:
+        """Start a service that is down; waits until it runs, not until it is ready."""
+        found = self._services[service]
+        if found.alive:
+            msg = f"{service} cannot be started: it already runs"
+            raise EnvironmentFailure(msg)
+        await self._start(found)
+
+    async def stop(self, service: str, within: float | None = None) -> Exit:
+        """SIGTERM to its main process, then SIGKILL to all of it after `within` seconds."""
+        found = self._services[service]
+        await self._stop(found, found.spec.stop_within if within is None else within)
+        return await found.exited()
+
+    async def processes(self, target: Target) -> Sequence[Process]:
+        """The target's live processes, main process first; pids are those of the simulated host."""
+        return _processes(await self._ask(target, "seen", child=target.child))
+
+    async def signal(self, target: Target, signal: int) -> Sequence[Process]:
+        """Signal all of the target's processes, also those that appear meanwhile."""
+        if signal in ENDING and not target.child:
+            self._services[target.service].expected = True
+        again = not (target.child and signal in ENDING)
+        return _processes(await self._ask(target, "hit", child=target.child, number=int(signal), again=again))
+
+    async def cut(self, one: Sequence[str], other: Sequence[str]) -> None:
+        """Drop every packet between two groups of hosts, in the sandboxes of the first."""
+        self._cuts.append((frozenset(one), frozenset(other)))
+        await self._filter(one)
+
+    async def mend(self, one: Sequence[str], other: Sequence[str]) -> None:
+        """Undo `cut`."""
+        self._cuts.remove((frozenset(one), frozenset(other)))
+        await self._filter(one)
+
+    def apart(self, one: str, other: str) -> bool:
+        """Whether two hosts are cut from each other now, going by what was asked."""
+        return any((one in a and other in b) or (other in a and one in b) for a, b in self._cuts)
+
+    async def reaches(self, host: str, others: Sequence[str]) -> Mapping[str, bool]:
+        """Which of the other hosts a host can reach: they refuse a connection in time, or accept it."""
+        addresses = {self.addresses[other]: other for other in others}
+        found = await self._sandboxes[host].ask("probe", addresses=list(addresses), within=_PROBE_WITHIN)
+        return {addresses[address]: reached for address, reached in found.items()}
+
+    async def dropped(self, host: str) -> tuple[int, int]:
+        """How many packets `cut` has dropped at that host since, coming in and going out."""
+        coming, going = await self._sandboxes[host].ask("dropped")
+        return coming, going
+
+    async def within_reach(self, host: str) -> bool:
+        """Whether the harness itself can reach a host."""
+        return await asyncio.to_thread(_reached, self.addresses[host])
+
+    async def _filter(self, hosts: Sequence[str]) -> None:
+        await asyncio.gather(
+            *(
+                self._sandboxes[host].ask("cut", addresses=self._cut_off(host), control=self._control)
+                for host in hosts
+            )
+        )
+
+    def _cut_off(self, host: str) -> list[str]:
+        others = {other for one, rest in self._cuts if host in one for other in rest}
+        return sorted(self.addresses[other] for other in others)
+
+    async def _ask(self, target: Target, do: str, **options: Any) -> Any:
+        service = self._services[target.service]
+        label = f"{journal.DEPLOYMENT}={self._deployment}"
+        return await service.sandbox.ask(do, service=target.service, labels=[label], **options)
+
+    async def _start(self, service: ContainerService) -> None:
+        spec = service.spec
+        await service.start(self._engine)
+        self._workspace.history.append(
+            ServiceStarting(
+                service=spec.name,
+                host=spec.host,
+                command=spec.command,
+                log=os.path.relpath(service.log or "", self._workspace.directory.path),
+            )
+        )
+
+    async def _stop(self, service: ContainerService, within: float) -> None:
+        service.expected = True
+        ended = asyncio.ensure_future(service.exited())
+        with suppress(EnvironmentFailure):  # it has just ended by itself
+            await self._engine.call(self._engine.api.kill, service.container, signals.SIGTERM)
+            await service.sandbox.ask(
+                "hit",
+                service=service.spec.name,
+                labels=[],
+                child=False,
+                number=int(signals.SIGCONT),
+                again=False,
+            )
+        await asyncio.wait([ended], timeout=within)
+        if not ended.done():
+            with suppress(EnvironmentFailure):
+                await self._engine.call(self._engine.api.kill, service.container, signals.SIGKILL)
+            await asyncio.wait([ended], timeout=_KILL_WITHIN)
+        if not ended.done():
+            ended.cancel()
+            msg = f"{service.spec.name} could not be ended: it still runs {_KILL_WITHIN:g} s after SIGKILL"
+            raise EnvironmentFailure(msg)
+
+    def _heard(self, event: Mapping[str, Any]) -> None:
+        service = next((s for s in self._services.values() if s.container == event.get("id")), None)
+        if service is None:
+            return
+        attributes = event["Actor"]["Attributes"]
+        if event["Action"] == "oom":
+            self._workspace.history.append(Note(text=f"{service.spec.name} ran out of the memory it may use"))
+        elif event["Action"] == "die":
+            task = asyncio.create_task(self._note_end(service, int(attributes["exitCode"])))
+            self._noting.add(task)
+            task.add_done_callback(self._noting.discard)
+
+    async def _note_end(self, service: ContainerService, code: int) -> None:
+        expected = service.expected
+        exit_ = await service.ended(code)
+        if exit_ is None:
+            return
+        self._workspace.history.append(
+            ServiceExited(
+                service=service.spec.name,
+                host=service.spec.host,
+                code=exit_.code,
+                signal=exit_.signal,
+                expected=expected,
+                last_lines=last_lines(service.log, service.log_from),
+            )
+        )
+
+    def _labels(self, host: str) -> dict[str, str]:
+        return {LABEL: self._deployment, "muster.run": self._workspace.run, "muster.host": host}
+
+    def _environment(self, spec: ServiceSpec) -> dict[str, str]:
+        return {
+            "PYTHONUNBUFFERED": "1",
+            **spec.env,
+            journal.RUN: self._workspace.run,
+            journal.SERVICE: spec.name,
+            journal.DEPLOYMENT: self._deployment,
+        }
+
+
+async def _make_network(engine: Engine, name: str, labels: Mapping[str, str]) -> str:
+    """A bridge of its own, from a range that no other network of the engine uses; returns the range."""
+    from docker.types import IPAMConfig, IPAMPool
+
+    for block in random.sample(RANGES, len(RANGES)):
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=f"{block}.0/24", gateway=f"{block}.1")])
+        create = engine.api.create_network
+        try:
+            await engine.call(create, name, driver="bridge", ipam=ipam, labels=dict(labels))
+        except EnvironmentFailure as error:
+            if "overlaps" not in str(error):
+                raise
+        else:
+            return block
+    msg = (
+        "no range of 198.18.0.0/15 is left for another network; see `muster reap` and `docker network prune`"
+    )
+    raise EnvironmentFailure(msg)
+
+
+async def _remove_all(path: Path) -> None:
+    journaled = journal.read_journal(os.fspath(path))
+    _, left = await asyncio.to_thread(reaper.reap, journaled, _KILL_WITHIN)
+    if left:
+        msg = f"could not be removed: {', '.join(left)}; the reaper goes on trying"
+        raise EnvironmentFailure(msg)
+
+
+def _nothing() -> None:
+    """There is nothing to stop yet."""
+
+
+def _reached(address: str) -> bool:
+    try:
+        socket.create_connection((address, 9), 1.0).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _processes(found: Sequence[Sequence[Any]]) -> list[Process]:
+    return [Process(pid=pid, born=born, state=state, command=command) for pid, born, state, command in found]
