@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from harness.diagnosis import explain_unreachable
-from harness.errors import EnvironmentFailure, NotApplicable
+from harness.errors import CheckFailed, EnvironmentFailure, NotApplicable
 from harness.events import Called, FaultHealed, FaultHealing, FaultProven, FaultRequested, FaultUnproven
 from harness.faults import FAULTS
 from harness.faults.base import NoReceipt
@@ -147,7 +147,7 @@ async def _heal(
 async def _with_receipt(stage: Stage, doing: Any, names: Mapping[str, str], phase: str) -> Any:
     try:
         return await doing
-    except (NoReceipt, EnvironmentFailure) as error:
+    except (NoReceipt, EnvironmentFailure, CheckFailed) as error:
         stage.deployment.history.append(FaultUnproven(**names, phase=phase, reason=str(error)))
         raise
 
