@@ -38,7 +38,7 @@ async def http_server(
     Leaving stops accepting, lets open requests finish for `config.drain` seconds, then cancels them.
     """
     guarded = _guarded(app, read_tokens(config.token_file))
-    tls = _tls_context(config)
+    tls = tls_context(config)
     listener = listen(config.host, config.port if port is None else port, reuse_port=reuse_port)
     try:
         server = _uvicorn(guarded, config, tls, protocol)
@@ -107,7 +107,7 @@ async def _shut_down(server: "uvicorn.Server", ticking: asyncio.Task[None], list
         await asyncio.wait(server.server_state.tasks, timeout=1)
 
 
-def _tls_context(config: ComponentConfig) -> ssl.SSLContext | None:
+def tls_context(config: ComponentConfig) -> ssl.SSLContext | None:
     if config.tls_cert is None:
         if config.tls_key or config.tls_client_ca:
             raise UsageError(["--tls-key and --tls-client-ca need --tls-cert"])
