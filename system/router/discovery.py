@@ -7,7 +7,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -46,7 +46,7 @@ class Registry:
         timeout: float,
         grace: float,
         token: str = "",
-        tls: ssl.SSLContext | None = None,
+        tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
     ) -> None:
         self.url = url.rstrip("/")
         self.error: str | None = "not asked yet"
@@ -195,7 +195,7 @@ def _json(data: bytes) -> Any:
     return document
 
 
-def _reach(url: str, tls: ssl.SSLContext | None, timeout: float) -> tuple[str, str, Pool]:
+def _reach(url: str, tls: Callable[[], ssl.SSLContext], timeout: float) -> tuple[str, str, Pool]:
     """How a registry is reached: its Host, the path before its endpoints, its connections."""
     try:
         parts = urlsplit(url)
@@ -207,7 +207,7 @@ def _reach(url: str, tls: ssl.SSLContext | None, timeout: float) -> tuple[str, s
     pool = Pool(
         parts.hostname,
         port or (443 if parts.scheme == "https" else 80),
-        tls=(tls or ssl.create_default_context()) if parts.scheme == "https" else None,
+        tls=tls() if parts.scheme == "https" else None,
         clock=time.monotonic,
         connect_timeout=timeout,
         idle_timeout=4.0,

@@ -110,7 +110,11 @@ class Exchange:
     def _send(self, connection: Connection) -> None:
         assert self.backend is not None
         self._connection = connection
-        connection.request(self, self.request.wire(self.backend.host_line), self.request.body)
+        connection.request(
+            self,
+            self.request.wire(self.backend.host_line + self.proxy.settings.peer_headers),
+            self.request.body,
+        )
 
     def _wait(self) -> None:
         if not self.group.waiting.join(self, self.proxy.settings.queue):

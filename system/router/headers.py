@@ -118,6 +118,12 @@ def _authorization(request: Any, value: bytes) -> bool:
     return True
 
 
+def keep_authorization(request: Any, value: bytes) -> bool:
+    """The reader of Authorization where it is for the router itself: backends do not get to see it."""
+    request.authorization = value
+    return False
+
+
 REQUEST_HEADERS: dict[bytes, Reader] = {
     **_HOP,
     b"host": _host,

@@ -78,8 +78,9 @@ class Hedge:
         assert self._exchange is not None
         assert self._backend is not None
         self._connection = connection
-        request = self._exchange.request
-        connection.request(self, request.wire(self._backend.host_line), request.body)
+        request, settings = self._exchange.request, self._exchange.proxy.settings
+        head = request.wire(self._backend.host_line + settings.peer_headers)
+        connection.request(self, head, request.body)
 
     def _release(self, outcome: Outcome) -> None:
         backend, self._backend = self._backend, None

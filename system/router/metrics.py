@@ -83,6 +83,13 @@ def _plain(proxy: Proxy) -> Iterator[Metric]:
         "Attempts repeated on another backend, by what failed.",
         {(("cause", cause),): count for cause, count in proxy.totals.retries.items()},
     )
+    callers = proxy.callers or ()
+    yield Metric(
+        "muster_router_caller_requests_total",
+        "counter",
+        "Requests by caller.",
+        {(("caller", caller.name),): caller.requests for caller in callers},
+    )
     yield Metric(
         "muster_router_refusals_total",
         "counter",

@@ -1,15 +1,16 @@
 """The list of models: exactly what may be asked for, each described as its backend describes it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from system.router.backends import Backend
 from system.router.table import Table
 
 
-def list_models(table: Table) -> dict[str, Any]:
+def list_models(table: Table, allowed: Callable[[str], bool] = lambda _: True) -> dict[str, Any]:
     """OpenAI's list of the models that some usable backend serves, sorted by id."""
-    data = [describe(model, group.usable[0]) for model, group in sorted(table.groups.items()) if group.usable]
+    groups = sorted(table.groups.items())
+    data = [describe(model, group.usable[0]) for model, group in groups if group.usable and allowed(model)]
     return {"object": "list", "data": data}
 
 

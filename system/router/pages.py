@@ -39,6 +39,10 @@ class Pages:
         return pages | {b"/ready": self.ready, b"/metrics": self.metrics}
 
     def models(self, front: Front, request: Request) -> None:
+        if request.caller is not None:
+            listed = list_models(self._proxy.table, request.caller.may_use)
+            front.respond(200, JSON, orjson.dumps(listed), request)
+            return
         version, body = self._models
         if version != self._proxy.table.version:
             body = orjson.dumps(list_models(self._proxy.table))
@@ -48,7 +52,8 @@ class Pages:
     def model(self, front: Front, request: Request) -> None:
         name = request.path.removeprefix(b"/v1/models/").decode("utf-8", "replace")
         group = self._proxy.table.groups.get(name)
-        if group is None or not group.usable:
+        hidden = request.caller is not None and not request.caller.may_use(name)
+        if group is None or hidden or not group.usable:
             front.refuse(UNKNOWN_MODEL.saying(model=name[:200]), request)
         else:
             front.respond(200, JSON, orjson.dumps(describe(name, group.usable[0])), request)

@@ -105,7 +105,11 @@ class Probing:
         began = time.monotonic()
         try:
             status, _ = await get(
-                self._proxy.pool(backend), "/health", host=backend.entry.authority, timeout=self._timeout
+                self._proxy.pool(backend),
+                "/health",
+                host=backend.entry.authority,
+                headers=self._proxy.settings.peer_headers,
+                timeout=self._timeout,
             )
         except FetchError as error:
             if error.failure in (Failure.REFUSED, Failure.CONNECT_TIMEOUT):

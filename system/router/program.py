@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Annotated
@@ -13,11 +15,13 @@ from typing import Annotated
 from system.breaker import BreakerSettings
 from system.component import ComponentConfig, Program, Serving
 from system.config_values import Duration, Port
-from system.errors import UsageError
+from system.errors import StartupError, UsageError
+from system.http_server import tls_context
 from system.listening import listen, url_of
 from system.router.discovery import Registry
 from system.router.entries import Entry
 from system.router.exchange import Exchange
+from system.router.files import load_callers, load_static
 from system.router.front import Front
 from system.router.outcomes import Outcome
 from system.router.pages import Pages
@@ -25,9 +29,8 @@ from system.router.policies import POLICIES, Options
 from system.router.probing import Probing
 from system.router.proxy import Proxy, Settings, Timeouts
 from system.router.reader import Limits
-from system.router.static import load_static
 from system.router.table import Changes, Table
-from system.tokens import is_allowed, read_tokens
+from system.tokens import read_tokens
 
 access = logging.getLogger("router.access")
 
@@ -76,6 +79,8 @@ class RouterConfig(ComponentConfig):
     request_timeout: Annotated[Duration, "how long a client may take to send a request"] = 30.0
     keep_alive: Annotated[Duration, "how long a client's connection may be idle"] = 75.0
     max_body: Annotated[int, "the largest request body, in bytes"] = 128 * 1024 * 1024
+    callers: Annotated[Path | None, "file with callers: tokens, the models each may use, rates (TOML)"] = None
+    backend_ca: Annotated[Path | None, "CA (PEM) that https backends and registries are verified with"] = None
     access_log: Annotated[bool, "a line per proxied request"] = False
 
 
@@ -99,12 +104,13 @@ async def serve(config: RouterConfig) -> AsyncIterator[Serving]:
         followers.listed("static", load_static(config.static_services))
     registries = [_registry(url, config, followers) for url in config.registry]
     proxy.add_pages(Pages(proxy, registries).table())
+    tls = tls_context(config)
     listener = listen(config.host, config.port)
     await asyncio.gather(*(registry.ask() for registry in registries))
     async with _running(proxy.watch_time(), *(registry.follow() for registry in registries)):
-        server = await asyncio.get_running_loop().create_server(lambda: Front(proxy), sock=listener)
+        server = await asyncio.get_running_loop().create_server(lambda: Front(proxy), sock=listener, ssl=tls)
         try:
-            yield Serving(url=url_of(listener))
+            yield Serving(url=url_of(listener, "https" if tls else "http"))
         finally:
             proxy.draining = True
             server.close()
@@ -126,13 +132,25 @@ def _proxy(config: RouterConfig) -> Proxy:
             ),
             ejectable=config.ejectable,
         ),
-        settings=_settings(config),
-        allowed=(lambda shown: is_allowed(tokens, shown)) if tokens else None,
+        settings=_settings(config, tokens),
+        callers=load_callers(config.callers, tokens),
         access_log=log_access if config.access_log else None,
     )
 
 
-def _settings(config: RouterConfig) -> Settings:
+def _client_tls(ca: Path | None) -> Callable[[], ssl.SSLContext]:
+    """How https backends and registries are verified; made when the first one is met."""
+    make = cache(lambda: ssl.create_default_context(cafile=ca))
+    if ca is not None:
+        try:
+            make()
+        except (OSError, ssl.SSLError) as error:
+            msg = f"--backend-ca {ca}: cannot be used: {error.strerror or error}"
+            raise StartupError(msg) from None
+    return make
+
+
+def _settings(config: RouterConfig, tokens: tuple[str, ...]) -> Settings:
     return Settings(
         limits=Limits(body=config.max_body, keep_alive=config.keep_alive, request=config.request_timeout),
         timeouts=Timeouts(
@@ -141,6 +159,8 @@ def _settings(config: RouterConfig) -> Settings:
             gap=config.gap_timeout,
             total=config.total_timeout,
         ),
+        tls=_client_tls(config.backend_ca),
+        peer_headers=f"authorization: Bearer {tokens[0]}\r\n".encode() if tokens else b"",
         session_header=config.session_header,
         retry_share=config.retry_share,
         hedge_after=config.hedge_after,
@@ -178,6 +198,7 @@ def _registry(url: str, config: RouterConfig, followers: _Followers) -> Registry
         timeout=config.registry_timeout,
         grace=config.registry_grace,
         token=tokens[0] if tokens else "",
+        tls=_client_tls(config.backend_ca),
     )
 
 

@@ -3,26 +3,30 @@
 import asyncio
 import itertools
 import logging
+import math
 import os
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from system.breaker import CLOSED
 from system.router.asked import read_asked
 from system.router.backends import Backend
 from system.router.budget import RetryBudget
+from system.router.callers import Caller, Callers
 from system.router.counts import Totals
 from system.router.entries import Entry
 from system.router.exchange import Exchange
 from system.router.front import Front
-from system.router.headers import REQUEST_HEADERS, read_session
+from system.router.headers import REQUEST_HEADERS, keep_authorization, read_session
 from system.router.outcomes import FAILURES, Failure, Outcome
 from system.router.reader import Limits
 from system.router.refusals import (
+    MODEL_NOT_ALLOWED,
     NO_BACKEND,
     NO_TOKEN,
+    RATE_EXCEEDED,
     UNKNOWN_MODEL,
     UNKNOWN_PATH,
     WRONG_METHOD,
@@ -78,8 +82,10 @@ class Settings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     idle_timeout: float = 4.0
     """Seconds an unused connection to a backend is kept: less than servers keep theirs."""
-    tls: ssl.SSLContext | None = None
+    tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
     """How backends with an https URL are verified."""
+    peer_headers: bytes = b""
+    """Header lines every request to a backend gets: the router's own token, if it has one."""
     session_header: str = "session"
     retry_share: float = 0.2
     """Retries and hedges, as a share of requests."""
@@ -101,7 +107,7 @@ class Proxy:
         table: Table,
         *,
         settings: Settings,
-        allowed: Callable[[bytes], bool] | None = None,
+        callers: Callers | None = None,
         access_log: Callable[[Exchange, Outcome], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -113,6 +119,8 @@ class Proxy:
         self.totals = Totals()
         self.readers = {settings.session_header.lower().encode(): read_session, **REQUEST_HEADERS}
         self.fronts: set[Front] = set()
+        if callers is not None:
+            self.readers[b"authorization"] = keep_authorization
         self.budget = RetryBudget(share=settings.retry_share)
         self.exchanges: set[Exchange] = set()
         self.draining = False
@@ -120,7 +128,7 @@ class Proxy:
         self._proxied = SHORT_PATHS | {b"/v1" + path for path in SHORT_PATHS}
         self._pages: dict[bytes, Page] = {}
         self._pools: dict[Backend, Pool] = {}
-        self._allowed = allowed
+        self.callers = callers
         self._access_log = access_log
         self._ids = itertools.count(1)
         self._id_start = b"req-" + os.urandom(6).hex().encode() + b"-"
@@ -143,8 +151,9 @@ class Proxy:
             if page is None or method not in (b"GET", b"HEAD"):
                 return self._nowhere(method, path, page)
             request.page = page
-        if self._allowed is not None and path not in OPEN_PATHS and not self._allowed(request.authorization):
-            return NO_TOKEN
+        if self.callers is not None and path not in OPEN_PATHS:
+            request.caller = self.callers.find(request.authorization)
+            return NO_TOKEN if request.caller is None else None
         return None
 
     def _is_proxied(self, path: bytes) -> bool:
@@ -177,6 +186,10 @@ class Proxy:
         if isinstance(asked, Refusal):
             front.refuse(asked, request)
             return None
+        refused = request.caller and self._refuses(request.caller, asked.model)
+        if refused:
+            front.refuse(refused, request)
+            return None
         group = self.table.groups.get(asked.model)
         if group is None:
             refusal = NO_BACKEND if self.table.knows(asked.model) else UNKNOWN_MODEL
@@ -186,6 +199,14 @@ class Proxy:
         self.exchanges.add(exchange)
         self.totals.requests += 1
         return exchange
+
+    def _refuses(self, caller: Caller, model: str) -> Refusal | None:
+        if not caller.may_use(model):
+            return MODEL_NOT_ALLOWED.saying(model=model[:200])
+        seconds = math.ceil(caller.wait(self.clock()))
+        if not seconds:
+            return None
+        return replace(RATE_EXCEEDED.saying(seconds=seconds), headers=((b"retry-after", b"%d" % seconds),))
 
     def sent(self, backend: Backend) -> int:
         """A request goes to a backend; returns the ticket that `account` wants back."""
@@ -261,7 +282,7 @@ class Proxy:
         return Pool(
             entry.host,
             entry.port,
-            tls=self.settings.tls if entry.scheme == "https" else None,
+            tls=self.settings.tls() if entry.scheme == "https" else None,
             clock=self.clock,
             connect_timeout=self.timeouts.connect,
             idle_timeout=self.settings.idle_timeout,

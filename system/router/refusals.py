@@ -80,6 +80,19 @@ NO_TOKEN = Refusal(
     code="invalid_api_key",
     headers=((b"www-authenticate", b"Bearer"),),
 )
+MODEL_NOT_ALLOWED = Refusal(
+    status=403,
+    message="This token may not use the model `{model}`.",
+    type="permission_error",
+    code="model_not_allowed",
+    param="model",
+)
+RATE_EXCEEDED = Refusal(
+    status=429,
+    message="This token's rate is exceeded; try again in {seconds} s.",
+    type="rate_limit_error",
+    code="rate_limit_exceeded",
+)
 NOT_JSON = Refusal(status=400, message="The request's body is not valid JSON: {why}.", code="invalid_json")
 NOT_AN_OBJECT = Refusal(status=400, message="The request's body must be a JSON object.", code="invalid_json")
 NO_MODEL = Refusal(

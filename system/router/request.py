@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Protocol
 
+from system.router.callers import Caller
 from system.router.headers import without_nominated
 from system.router.refusals import BAD_VERSION, MALFORMED, Refusal
 
@@ -35,6 +36,7 @@ class Request:
     body = b""
     refusal: Refusal | None = None
     page: Page | None = None
+    caller: Caller | None = None
 
     def __init__(self) -> None:
         self.target = b""
