@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, unquote
 
@@ -156,14 +157,30 @@ def sorted_answer(status: int, document: Any) -> Answer:
     return Answer(status, orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A path, what answers it, and what its documentation is made from, beside the handler's docstring."""
+
+    method: str
+    path: str
+    handler: Handler
+    takes: type[BaseModel] | None = None
+    status: int = 200
+    query: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+
+
 class Routes:
     """Paths and their handlers. `{id}` stands for one segment of a path."""
 
     def __init__(self) -> None:
+        self.all: list[Route] = []
         self._fixed: dict[str, dict[str, Handler]] = {}
         self._varying: dict[tuple[str, ...], dict[str, Handler]] = {}
 
-    def add(self, method: str, path: str, handler: Handler) -> None:
+    def add(self, method: str, path: str, handler: Handler, **about: Any) -> None:
+        """`about` are further fields of a Route."""
+        self.all.append(Route(method=method, path=path, handler=handler, **about))
         segments = tuple(path.split("/"))
         if "{id}" in segments:
             assert segments[2] == "{id}", "the part that varies is the second one"

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +17,7 @@ from system.http_server import http_server
 from system.registry.access import Access
 from system.registry.app import RegistryApp
 from system.registry.context import Context, Limits
+from system.registry.documentation import Documentation
 from system.registry.http import Routes
 from system.registry.peers import Keepalive, Peers
 from system.registry.probes import Prober
@@ -24,6 +27,9 @@ from system.registry.status import Status
 from system.registry.watch import Watch
 from system.tokens import read_tokens
 
+log = logging.getLogger("registry")
+
+SPARE_FILES = 100
 Policy = Literal["random", "round-robin", "least-recent", "weighted"]
 
 
@@ -49,6 +55,7 @@ class RegistryConfig(ComponentConfig):
 @asynccontextmanager
 async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
     """Entered when it listens, left when it has drained."""
+    _allow_open_files(config.max_connections)
     peers = Peers(config.max_connections, Keepalive.within(config.dead_after))
     limits = Limits(
         body=config.max_body,
@@ -77,6 +84,19 @@ def _access(config: RegistryConfig) -> Access:
     return Access(read_tokens(config.token_file), read_tokens(config.read_token_file))
 
 
+def _allow_open_files(connections: int) -> None:
+    """A connection is an open file, and shells allow few of them unless asked."""
+    wanted = connections + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted and (hard == resource.RLIM_INFINITY or soft < hard):
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft < wanted:
+        log.warning(
+            "may open %d files, too few for --max-connections %d; raise `ulimit -n`", soft, connections
+        )
+
+
 def registry_app(context: Context, prober: Prober, choice: str) -> RegistryApp:
     """The app over one registry."""
     routes = Routes()
@@ -85,6 +105,7 @@ def registry_app(context: Context, prober: Prober, choice: str) -> RegistryApp:
         Replicas(context, choice),
         Watch(context),
         Status(context, prober),
+        Documentation(routes),
     ):
         handlers.add_to(routes)
     return RegistryApp(context, routes)

@@ -6,7 +6,7 @@ from typing import Any
 
 from system.asgi import Receive, Scope, Send
 from system.leases import Lease, LeaseError, Terms
-from system.registry.bodies import ReplicaBody
+from system.registry.bodies import Heartbeat, ReplicaBody
 from system.registry.choices import CHOICES
 from system.registry.context import Context
 from system.registry.entries import Entry, TooMuch, replica_entry
@@ -38,16 +38,17 @@ class Replicas:
         self._choice = choice
 
     def add_to(self, routes: Routes) -> None:
-        routes.add("GET", "/route", self.route)
+        routes.add("GET", "/route", self.route, headers=(CHOICE.decode(),))
         routes.add("GET", "/registry", self.list)
         routes.add("GET", "/replicas", self.matching)
-        routes.add("POST", "/register", self.register)
-        routes.add("DELETE", "/register/{id}", self.unregister)
-        routes.add("POST", "/register/{id}/heartbeat", self.renew)
+        routes.add("POST", "/register", self.register, takes=ReplicaBody)
+        routes.add("DELETE", "/register/{id}", self.unregister, query=("lease_id",))
+        routes.add("POST", "/register/{id}/heartbeat", self.renew, takes=Heartbeat)
         routes.add("POST", "/register/{id}/drain", self.drain)
         routes.add("DELETE", "/register/{id}/drain", self.undrain)
 
     async def route(self, request: Request) -> Answer:
+        """Any replica of which one capability meets every query parameter."""
         self._live.now()
         policy = request.header(CHOICE) or self._choice
         if policy not in CHOICES:
@@ -62,10 +63,12 @@ class Replicas:
         return NO_MATCH if member is None else Answer(200, member.answer)
 
     async def list(self, request: Request) -> Answer:
+        """Every entry, services too, in the order of registration."""
         self._live.now()
         return answer(200, {"replicas": [as_replica(entry) for entry in self._table.entries.values()]})
 
     async def matching(self, request: Request) -> Answer:
+        """All matches of the query parameters, with their state."""
         now = self._live.now()
         request.query()
         query = parse(request.scope["query_string"])
@@ -77,6 +80,7 @@ class Replicas:
         return answer(200, {"replicas": found})
 
     async def register(self, request: Request) -> Streamed:
+        """Register a replica for as long as this connection stays open: a stream of events."""
         body = await request.model(ReplicaBody, STATUSES)
         now = self._live.now()
         try:
@@ -88,6 +92,7 @@ class Replicas:
         return Held(self._context, request.scope, lease, _greeting(entry, lease.id))
 
     async def unregister(self, request: Request) -> Answer:
+        """Take a replica out although its connection is open."""
         self._live.now()
         lease_id = request.query().get("lease_id")
         held = self._table.leases.owner(request.id)
@@ -97,15 +102,18 @@ class Replicas:
         return answer(200, {"status": "unregistered", "replica_id": request.id})
 
     async def renew(self, request: Request) -> Answer:
+        """A sign of life, for replicas that announced a ttl."""
         said = await read_heartbeat(request)
         self._table.heartbeat(request.id, self._live.now(), said.lease_id, said.status)
         self._live.armed()
         return answer(200, {"status": "alive", "replica_id": request.id})
 
     async def drain(self, request: Request) -> Answer:
+        """List it, but send nobody there any more, until it registers again."""
         return self._drained(request.id, draining=True)
 
     async def undrain(self, request: Request) -> Answer:
+        """Send clients there again."""
         return self._drained(request.id, draining=False)
 
     def _drained(self, entry_id: str, *, draining: bool) -> Answer:

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from system.leases import NotOwner, Terms, UnknownKey
-from system.registry.bodies import ServiceBody, ServiceChange
+from system.registry.bodies import Heartbeat, ServiceBody, ServiceChange
 from system.registry.context import Context
 from system.registry.entries import Entry, TooMuch, changed, service_entry
 from system.registry.heartbeats import read_heartbeat
@@ -27,18 +27,19 @@ class Services:
         self._prober = prober
 
     def add_to(self, routes: Routes) -> None:
-        routes.add("GET", "/services", self.list)
-        routes.add("POST", "/services", self.register)
+        routes.add("GET", "/services", self.list, query=("status", "healthy"))
+        routes.add("POST", "/services", self.register, takes=ServiceBody, status=201)
         routes.add("GET", "/services/{id}", self.show)
-        routes.add("PUT", "/services/{id}", self.update)
-        routes.add("DELETE", "/services/{id}", self.unregister)
-        routes.add("POST", "/services/{id}/heartbeat", self.heartbeat)
+        routes.add("PUT", "/services/{id}", self.update, takes=ServiceChange)
+        routes.add("DELETE", "/services/{id}", self.unregister, query=("lease_id",))
+        routes.add("POST", "/services/{id}/heartbeat", self.heartbeat, takes=Heartbeat)
         routes.add("GET", "/services/{id}/health", self.health)
         routes.add("POST", "/services/{id}/drain", self.drain)
         routes.add("DELETE", "/services/{id}/drain", self.undrain)
         routes.add("GET", "/stats", self.stats)
 
     async def list(self, request: Request) -> Answer:
+        """Every entry, replicas too; `status` and `healthy=true|false` filter."""
         now, wall = self._live.now(), time.time()
         wanted = request.query()
         views = [
@@ -49,6 +50,7 @@ class Services:
         return sorted_answer(200, {"services": views, "timestamp": stamp(wall), "total": len(views)})
 
     async def register(self, request: Request) -> Answer:
+        """Register a service, or register it again; the answer carries the lease id of its new owner."""
         body = await request.model(ServiceBody, STATUSES)
         now, wall = self._live.now(), time.time()
         try:
@@ -66,10 +68,12 @@ class Services:
         return sorted_answer(201, document)
 
     async def show(self, request: Request) -> Answer:
+        """One entry."""
         now = self._live.now()
         return sorted_answer(200, self._view(self._entry(request.id), now, time.time()))
 
     async def update(self, request: Request) -> Answer:
+        """Replace some of its fields; counts as a sign of life. A lease id of an older owner is refused."""
         self._entry(request.id)
         body = await request.model(ServiceChange, STATUSES)
         now = self._live.now()
@@ -83,17 +87,20 @@ class Services:
         return sorted_answer(200, document)
 
     async def unregister(self, request: Request) -> Answer:
+        """Take an entry out. A lease id of an older owner is refused."""
         self._live.now()
         self._table.remove(request.id, "unregistered", request.query().get("lease_id"))
         return sorted_answer(200, {"message": f"Service '{request.id}' unregistered successfully"})
 
     async def heartbeat(self, request: Request) -> Answer:
+        """A sign of life. The body may be left out; it may name a status and the lease id."""
         body = await read_heartbeat(request)
         self._table.heartbeat(request.id, self._live.now(), body.lease_id, body.status)
         self._live.armed()
         return sorted_answer(200, {"message": "Heartbeat received", "timestamp": stamp(time.time())})
 
     async def health(self, request: Request) -> Answer:
+        """Probe it now; a service that is well is taken to have sent a heartbeat."""
         entry = self._entry(request.id)
         lease_id = self._table.leases.held(request.id).id
         verdict = await self._prober.probe(entry)
@@ -109,9 +116,11 @@ class Services:
         return sorted_answer(200, {**document, "service": entry.id, "timestamp": stamp(wall)})
 
     async def drain(self, request: Request) -> Answer:
+        """List it, but send nobody there any more, until it registers again."""
         return self._drained(request, draining=True)
 
     async def undrain(self, request: Request) -> Answer:
+        """Send clients there again."""
         return self._drained(request, draining=False)
 
     def _drained(self, request: Request, *, draining: bool) -> Answer:
@@ -121,6 +130,7 @@ class Services:
         return sorted_answer(200, {"message": message, "service": self._view(entry, now, time.time())})
 
     async def stats(self, request: Request) -> Answer:
+        """How many there are, by status and by host."""
         now, wall = self._live.now(), time.time()
         entries = self._table.entries.values()
         healthy = sum(is_healthy(entry, self._table.leases.held(entry.id), now) for entry in entries)

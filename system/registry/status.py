@@ -24,6 +24,7 @@ class Status:
         routes.add("GET", "/metrics", self.metrics)
 
     async def health(self, request: Request) -> Answer:
+        """Whether the registry works, in the words of both dialects."""
         document = {
             "status": "healthy",
             "registry": "running",
@@ -34,11 +35,13 @@ class Status:
         return sorted_answer(200, document)
 
     async def ready(self, request: Request) -> Answer:
+        """Whether it takes requests: 503 while it drains."""
         if self._context.draining:
             return answer(503, {"status": "draining"})
         return answer(200, {"status": "ready"})
 
     async def metrics(self, request: Request) -> Answer:
+        """For Prometheus."""
         return Answer(200, exposition(self._metrics()), CONTENT_TYPE)
 
     def _healthy(self) -> int:

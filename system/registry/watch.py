@@ -37,9 +37,10 @@ class Watch:
         self._snapshot: tuple[str, bytes] = ("", b"")
 
     def add_to(self, routes: Routes) -> None:
-        routes.add("GET", "/watch", self.watch)
+        routes.add("GET", "/watch", self.watch, headers=("last-event-id",), query=("since",))
 
     async def watch(self, request: Request) -> Streamed:
+        """A snapshot, then every change in order; resumes after `Last-Event-ID`. Server-sent events."""
         if request.scope["method"] == "HEAD":
             raise Refused(405, "a watch has no end, so it has no head either", allow="GET")
         shown = request.header(b"last-event-id") or request.query().get("since")
