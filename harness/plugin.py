@@ -50,8 +50,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker that gives a test function its deployment."""
+    """Register the marker that gives a test function its deployment; refuse reports that do not exist."""
     config.addinivalue_line("markers", "topology(file): the topology a test's `deployment` fixture brings up")
+    wanted = [name.partition("=")[0] for name in config.getoption("report")]
+    if wanted:
+        from reports import REPORTS
+
+        unknown = [name for name in wanted if name not in REPORTS]
+        if unknown:
+            msg = f"no report is called '{unknown[0]}'; there are {', '.join(REPORTS)}"
+            raise pytest.UsageError(msg)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -174,13 +182,13 @@ def _report(config: pytest.Config) -> None:
         directory.rmdir()
         return
     from harness.errors import EnvironmentFailure
-    from reports import load_report, write_reports
+    from reports import verdict_line, write_reports
 
     wanted = config.getoption("report")
     try:
         written = write_reports(directory, wanted) if wanted else write_reports(directory)
         lines = [
-            load_report(directory).headline.sentence,
+            verdict_line(directory),
             *(f"  {name}: {path}" for name, path in written.items()),
         ]
     except EnvironmentFailure as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.artifacts import make_run_directory
 from harness.cli import FAILED, INTERRUPTED, NOTHING_RAN, OK, UNKNOWN
 from harness.cli.progress import Progress
-from harness.errors import Place, Problem, ScenarioError
+from harness.errors import Place, Problem, ScenarioError, did_you_mean
 from harness.invocation import Invocation
 from harness.runner import run as run_scenario
 from harness.steps import walk
@@ -116,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Load everything, then run one scenario after the other."""
     invocation = invocation_of(arguments)
     invocation.hosts_kind()
+    _check_reports(invocation.reports)
     scenarios = [s for path in find_scenarios(arguments.paths) for s in invocation.load(path)]
     base = make_run_directory(Path(invocation.run_dir or "artifacts"), time.strftime("%Y-%m-%dT%H-%M-%S"))
     progress = Progress()
@@ -131,6 +132,19 @@ def run(arguments: argparse.Namespace) -> int:
             progress.close()
     _conclude(base, invocation, progress)
     return INTERRUPTED if interrupted else _CODES[merge(statuses)]
+
+
+def _check_reports(wanted: Sequence[str]) -> None:
+    from reports import REPORTS
+
+    names = [entry.partition("=")[0] for entry in wanted]
+    problems = [
+        Problem(Place("--report"), f"no report is called '{name}'.{did_you_mean(name, REPORTS)}")
+        for name in names
+        if name not in REPORTS
+    ]
+    if problems:
+        raise ScenarioError(problems)
 
 
 def _run_one(scenario: Scenario, invocation: Invocation, base: Path, only: str, progress: Progress) -> Status:
@@ -154,10 +168,10 @@ def _run_one(scenario: Scenario, invocation: Invocation, base: Path, only: str, 
 
 
 def _conclude(base: Path, invocation: Invocation, progress: Progress) -> None:
-    from reports import load_report, write_reports
+    from reports import verdict_line, write_reports
 
     written = write_reports(base, invocation.reports) if invocation.reports else write_reports(base)
     sys.stdout.flush()
-    progress.console.print(load_report(base).headline.sentence, style="bold", markup=False)
+    progress.console.print(verdict_line(base), style="bold", markup=False)
     for name, path in written.items():
         progress.console.print(f"  {name}: {path}", markup=False)
