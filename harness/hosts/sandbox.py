@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from harness.hosts.engine import Engine
 
 IMAGE = os.environ.get("MUSTER_SANDBOX_IMAGE", "muster-sandbox:local")
-_HOME = "opt/muster-sandbox"
+_LOADER = """
+import json, os, sys, types
+for name, source in json.loads(os.environ.pop("MUSTER_AGENT")).items():
+    package, _, own = name.rpartition(".")
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__path__ = []
+    if package:
+        setattr(sys.modules[package], own, module)
+    exec(compile(source, name, "exec"), module.__dict__)
+module.main()
+"""
+"""What the sandbox runs: an image without the agent in it need not be made anew when that changes."""
 _ANSWER_WITHIN = 20.0
 
 
@@ -47,12 +58,12 @@ class Sandbox:
         made = await engine.call(
             api.create_container,
             IMAGE,
-            ["python3", "-S", "-u", "-m", "harness.hosts.sandbox_agent"],
+            ["python3", "-S", "-u", "-c", _LOADER],
+            environment={"MUSTER_AGENT": json.dumps(_agent())},
             name=name,
             hostname=host,
             labels=dict(labels),
             stdin_open=True,
-            working_dir=f"/{_HOME}",
             networking_config=_place(api, network, address, host),
             host_config=api.create_host_config(network_mode=network, cap_add=["NET_ADMIN", "SYS_PTRACE"]),
         )
@@ -61,7 +72,6 @@ class Sandbox:
     async def start(self) -> None:
         """Start it, and hear from its agent."""
         api = self._engine.api
-        await self._engine.call(api.put_archive, self.container, "/", _agent())
         line = self._line = await Attachment.open(self._engine, self.container)
         self._reading = asyncio.create_task(self._read(line), name=f"agent of {self.host}")
         await self._engine.call(api.start, self.container)
@@ -122,15 +132,10 @@ def _place(api: Any, network: str, address: str, host: str) -> Any:
     )
 
 
-def _agent() -> bytes:
-    """The agent and what it imports, as a tar file."""
-    sources = {
-        "harness/__init__.py": b"",
-        "harness/hosts/__init__.py": b"",
-        "harness/processes.py": Path(processes.__file__).read_bytes(),
-        "harness/hosts/sandbox_agent.py": Path(sandbox_agent.__file__).read_bytes(),
-    }
-    return tar_of({f"{_HOME}/{name}": (content, 0o644) for name, content in sources.items()})
+def _agent() -> dict[str, str]:
+    """The agent's modules and their sources, in the order in which they import each other."""
+    own = {"harness": "", "harness.hosts": ""}
+    return own | {m.__name__: Path(m.__file__ or "").read_text("utf-8") for m in (processes, sandbox_agent)}
 
 
 def tar_of(files: Mapping[str, tuple[bytes, int]]) -> bytes:
