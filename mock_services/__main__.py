@@ -10,8 +10,14 @@ PROGRAMS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a mock service."""
-    return run_program("muster-mock", "Runs one stand-in for a service.", PROGRAMS, argv)
+    """Run a mock service, or with `defect` a component of the system with a bug planted in it."""
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["defect"]:
+        from mock_services.defects import DEFECTS
+
+        return run_program("muster-mock defect", "Runs a component that has one bug.", DEFECTS, words[1:])
+    about = "Runs one stand-in for a service; `muster-mock defect NAME` a component that has one bug."
+    return run_program("muster-mock", about, PROGRAMS, words)
 
 
 if __name__ == "__main__":

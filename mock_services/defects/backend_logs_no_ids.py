@@ -1,0 +1,19 @@
+"""A backend that logs its requests without their ids.
+
+Must be caught by check `logs`, in step "requests for model-1 stand in the log of the service that answered
+them".
+"""
+
+from mock_services import openai, openai_app
+from mock_services.openai_app import Exchange
+from mock_services.planting import defective
+
+
+class NamelessExchange(Exchange):
+    """Its log line does not say which request it was."""
+
+    def line(self) -> str:
+        return super().line().replace(self.request_id, "-")
+
+
+PROGRAM = defective(openai.PROGRAM, __doc__, {(openai_app, "Exchange"): NamelessExchange})

@@ -1,0 +1,114 @@
+"""Plants a bug: the two-servers scenario with one of its services replaced by a defective build.
+
+`scenarios/regressions/planted.yaml` says which bug is planted where and what must notice it; the defective
+builds are `mock_services/defects/`. Everything is taken from the real scenario, topology and kinds; only waits
+are shortened, so that a step that is going to fail does not take its ten seconds.
+
+`python -m tests.end_to_end.planting DEFECT` shows one.
+"""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+TABLE = SCENARIOS / "regressions" / "planted.yaml"
+SHORTEST_THAT_PASSES = {"within": "3s", "revive_within": "3s"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planted:
+    """One row of the table."""
+
+    instead_of: str
+    caught_in: tuple[str, ...] = ()
+    says: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+def table() -> dict[str, Planted]:
+    """The rows by defect."""
+    rows = yaml.safe_load(TABLE.read_text())["planted"]
+    return {defect: _row(**row) for defect, row in rows.items()}
+
+
+def _row(instead_of: str, **lists: list[str]) -> Planted:
+    return Planted(instead_of=instead_of, **{key: tuple(value) for key, value in lists.items()})
+
+
+def plant(folder: Path, defect: str, row: Planted, *, detect: str = "") -> Path:
+    """Write the scenario with this defect into a folder; returns its file."""
+    return _write(folder, row.steps, defect, row, detect)
+
+
+def unchanged(folder: Path, steps: Sequence[str]) -> Path:
+    """The same steps with nothing planted: the positive control."""
+    return _write(folder, steps, "", None, "")
+
+
+def _write(folder: Path, steps: Sequence[str], defect: str, row: Planted | None, detect: str) -> Path:
+    sources = yaml.safe_load(TABLE.read_text())
+    scenario = yaml.safe_load((TABLE.parent / sources["scenario"]).read_text())
+    topology = yaml.safe_load((TABLE.parent / sources["topology"]).read_text())
+    if row is not None:
+        _replace(topology, folder, row, ["muster-mock", "defect", defect], row.options)
+    wanted = {*sources["always"], *steps}
+    kept = [step for step in scenario["steps"] if step["name"] in wanted]
+    missing = wanted - {step["name"] for step in kept}
+    assert not missing, f"the scenario has no steps {missing}"
+    scenario |= {"topology": topology, "steps": [_shortened(step, detect) for step in kept], "checks": []}
+    del scenario["at_least"]
+    file = folder / "two_servers.scenario.yaml"
+    file.write_text(yaml.safe_dump(scenario, sort_keys=False, width=1000))
+    return file
+
+
+def _replace(
+    topology: dict[str, Any], folder: Path, row: Planted, program: list[str], options: Sequence[str]
+) -> None:
+    """Give one service a kind of its own, which differs from the shipped one in the program it starts."""
+    name, _, nested = row.instead_of.partition(".")
+    service = next(services[name] for services in topology["hosts"].values() if name in services)
+    service = service[nested] if nested else service
+    kind = yaml.safe_load((SCENARIOS / "kinds" / f"{service['kind']}.yaml").read_text())
+    service["kind"] = kind["kind"] = f"defective-{service['kind']}"
+    kind["command"] = [*program, *kind["command"][2:], *options]
+    (folder / "kinds").mkdir()
+    (folder / "kinds" / f"{kind['kind']}.yaml").write_text(yaml.safe_dump(kind, sort_keys=False, width=1000))
+
+
+def _shortened(value: Any, detect: str) -> Any:
+    if isinstance(value, list):
+        return [_shortened(item, detect) for item in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {key: _shortened(item, detect) for key, item in value.items()}
+    changed |= {key: shorter for key, shorter in SHORTEST_THAT_PASSES.items() if key in changed}
+    if changed.get("revive") == "supervisor":
+        changed["revive_within"] = SHORTEST_THAT_PASSES["revive_within"]
+    if detect and "detect" in changed:
+        changed["detect"] = detect
+    return changed
+
+
+def main(argv: Sequence[str]) -> int:
+    """Show one planted bug: run its scenario as a user would, and keep the report."""
+    rows = table()
+    if len(argv) != 1 or argv[0] not in rows:
+        print(f"usage: python -m tests.end_to_end.planting DEFECT\nDEFECT is one of: {', '.join(rows)}")
+        return 4
+    with TemporaryDirectory() as folder:
+        file = plant(Path(folder), argv[0], rows[argv[0]])
+        muster = Path(sys.executable).with_name("muster")
+        return subprocess.run([muster, "run", file, "--hosts", "process"], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

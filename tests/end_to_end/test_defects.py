@@ -1,0 +1,84 @@
+"""Every planted bug turns exactly the right steps of the real scenario red, with words that name the culprit."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from harness.checks import CHECKS
+from mock_services.defects import DEFECTS
+from tests.end_to_end.commands import TWO_SERVERS, Ended, muster_run
+from tests.end_to_end.planting import TABLE, Planted, plant, table, unchanged
+
+ROWS = table()
+README = TABLE.parents[1] / "README.md"
+
+
+def told(ended: Ended) -> str:
+    """What the failing steps say, with what stands below."""
+    return "\n".join(ended.steps[path].told for path in ended.having("fail"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("defect", "row"), ROWS.items(), ids=list(ROWS))
+def test_a_planted_bug_is_caught_by_its_step(tmp_path: Path, defect: str, row: Planted) -> None:
+    """Its steps fail and say who it is; the others that were judged pass."""
+    ended = muster_run(plant(tmp_path, defect, row), tmp_path / "runs")
+
+    assert ended.code == 1, ended.output
+    assert ended.having("fail") == list(row.caught_in), ended.output
+    assert [word for word in row.says if word not in told(ended)] == [], told(ended)
+
+
+@pytest.mark.slow
+def test_with_nothing_planted_the_same_steps_pass(tmp_path: Path) -> None:
+    """The positive control: what fails above fails because of what was planted."""
+    steps = sorted({step for row in ROWS.values() for step in row.steps})
+    ended = muster_run(unchanged(tmp_path, steps), tmp_path / "runs")
+
+    assert ended.code == 0, ended.output
+    assert set(ended.having("pass")) >= {path for row in ROWS.values() for path in row.caught_in}
+
+
+@pytest.mark.slow
+def test_a_small_bias_is_found_where_it_is_looked_for(tmp_path: Path) -> None:
+    """60 to 40 instead of 50 to 50 is seen with `detect: 10%`, and the shares are named."""
+    row = Planted(
+        instead_of="router",
+        options=("--bias", "0.6"),
+        steps=("{model} is shared evenly by the services that have it",),
+        caught_in=ROWS["router_biased"].caught_in,
+    )
+    ended = muster_run(plant(tmp_path, "router_biased", row, detect="10%"), tmp_path / "runs")
+
+    assert ended.having("fail") == list(row.caught_in), ended.output
+    assert re.search(r"babysitter-a-server[^;]*\b(5[6-9]|6[0-4])\b", told(ended)), told(ended)
+
+
+def test_every_check_that_is_shipped_has_a_bug_that_it_catches() -> None:
+    """The table names each check at least once, and every defective build is in the table."""
+    missing = set(DEFECTS) ^ set(ROWS)
+    assert not missing, f"in mock_services/defects or in {TABLE.name}, but not in both: {missing}"
+    caught = {check for name in DEFECTS for check in re.findall(r"caught by check `(\w+)`", said_by(name))}
+    used = set(re.findall(rf"\b({'|'.join(CHECKS)})\b", TWO_SERVERS.read_text()))
+    assert used <= caught
+
+
+@pytest.mark.parametrize("defect", ROWS)
+def test_a_defect_says_what_must_catch_it(defect: str) -> None:
+    """The docstring of the build names a step that the table names."""
+    said = said_by(defect)
+    assert any(path in said for path in ROWS[defect].caught_in), said
+
+
+@pytest.mark.parametrize("defect", ROWS)
+def test_the_track_record_is_complete(defect: str) -> None:
+    """Each planted bug has its row in scenarios/README.md: what it is and which step turns red."""
+    [row] = [line for line in README.read_text().splitlines() if line.endswith(f"| `{defect}` |")]
+    assert ROWS[defect].caught_in[0] in row
+
+
+def said_by(defect: str) -> str:
+    """What a defective build says of itself, on one line."""
+    return " ".join((import_module(f"mock_services.defects.{defect}").__doc__ or "").split())
