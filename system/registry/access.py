@@ -7,7 +7,8 @@ from system.registry.http import Refused
 from system.tokens import is_allowed
 
 READS = frozenset({"GET", "HEAD"})
-OPEN = frozenset({"/health", "/ready"})
+OPEN = frozenset({"/health", "/ready", "/ui"})
+"""Probes carry no token; the page holds nothing and asks for one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from system.registry.probes import Prober
 from system.registry.replicas import Replicas
 from system.registry.services import Services
 from system.registry.status import Status
+from system.registry.ui import Ui
 from system.registry.watch import Watch
 from system.tokens import read_tokens
 
@@ -106,6 +107,7 @@ def registry_app(context: Context, prober: Prober, choice: str) -> RegistryApp:
         Watch(context),
         Status(context, prober),
         Documentation(routes),
+        Ui(),
     ):
         handlers.add_to(routes)
     return RegistryApp(context, routes)
