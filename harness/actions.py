@@ -77,6 +77,9 @@ class Call:
     """A body, sent as it is."""
 
     def __post_init__(self) -> None:
+        if "://" not in self.http:
+            msg = f"'{self.http}' is no URL; write all of it, such as \"{{router.url}}/health\""
+            raise ValueError(msg)
         if self.json is not None and self.body:
             msg = "json and body are two bodies; a request has one"
             raise ValueError(msg)

@@ -186,7 +186,7 @@ class Reader:
             for key, option in options.items()
             if key in given
         }
-        if len(self.problems.found) > before:
+        if len(self.problems.found) > before or any(map(is_broken, given.values())):
             return None
         try:
             return cls(**values)
@@ -196,10 +196,8 @@ class Reader:
 
     def value(self, hint: Any, node: Node, label: str) -> Any:
         """A node's value as a type wants it; mistakes are noted."""
-        lists = takes_list(hint) and not _reads_itself(hint)
-        if lists and isinstance(node.value, Scalar) and node.value not in _literals(hint):
-            node = Node((node,), node.place)
-        if any(isinstance(leaf.value, Broken) for leaf in leaves(node)):
+        node = one_as_list(hint, node)
+        if is_broken(node):
             return None
         if (cls := dataclass_of(hint)) and node.is_mapping:
             return self.from_mapping(cls, node, label)
@@ -235,6 +233,19 @@ def dataclass_of(hint: Any) -> type | None:
     return next((t for t in bare_types(hint) if isinstance(t, type) and dataclasses.is_dataclass(t)), None)
 
 
+def one_as_list(hint: Any, node: Node) -> Node:
+    """A single value as a list of one, where a list is wanted and the value fits as its item."""
+    single = isinstance(node.value, Scalar) and node.value not in _literals(hint)
+    if not single or not takes_list(hint) or _reads_itself(hint):
+        return node
+    listed = Node((node,), node.place)
+    try:
+        validated(hint, listed)
+    except ValidationError:
+        return node
+    return listed
+
+
 def validated(hint: Any, node: Node) -> Any:
     """The value of a type; text of the environment may become a number. Raises pydantic's ValidationError."""
     strict = not any(isinstance(leaf.value, FromEnvironment) for leaf in leaves(node))
@@ -268,6 +279,11 @@ def leaves(node: Node) -> Iterator[Node]:
             yield from leaves(item)
     else:
         yield node
+
+
+def is_broken(node: Node) -> bool:
+    """Whether a reference within is mistaken, which has been told."""
+    return any(isinstance(leaf.value, Broken) for leaf in leaves(node))
 
 
 def named_in(hint: Any, node: Node) -> Iterator[tuple[Names, Node]]:

@@ -8,7 +8,7 @@ from typing import Any
 from harness.checks.base import Lints, WantsSample
 from harness.evidence import Facts
 from harness.kind_options import options_of
-from harness.model import Expect, Scenario, Step
+from harness.model import Scenario, Step
 from harness.references import Scope, resolve
 from harness.yaml_places import Node, Problems
 
@@ -25,24 +25,35 @@ def lint(scenario: Scenario, facts: Facts, node: Node, problems: Problems) -> No
     scope = Scope.of((), {host.name: host.address or host.name for host in scenario.topology.hosts})
     every = [*walk(scenario.steps), *scenario.checks]
     for step in every:
+        _check_time(step, problems)
         load = step.action if step.does == "load" else None
         for expect in step.expects:
             check = resolve(expect.check, scope)
             for sentence in _mistakes(check, facts, load):
                 problems.add(expect.place, sentence)
-            _check_time(step, expect, problems)
     if scenario.at_least is not None and scenario.at_least > len(every):
         message = f"at_least: {scenario.at_least} steps cannot be judged, the scenario has {len(every)}"
         problems.add(node.value["at_least"], message)
 
 
-def _check_time(step: Step, expect: Expect, problems: Problems) -> None:
-    asked = expect.within if expect.within is not None else expect.hold
-    if asked is not None and asked > step.limit:
-        word = "within" if expect.within is not None else "for"
-        limit = f"the step's limit of {step.limit:g} s"
-        message = f"{word}: {asked:g} s are more than {limit}; raise the step's 'limit'"
-        problems.add(expect.place, message)
+def _check_time(step: Step, problems: Problems) -> None:
+    limit = f"the step's limit of {step.limit:g} s; raise its 'limit'"
+    needed = 0.0 if step.steps else _time_of(step.action)
+    if needed >= step.limit:
+        problems.add(step.place, f"{step.does}: {needed:g} s are not less than {limit}")
+    for expect in step.expects:
+        asked = expect.within if expect.within is not None else expect.hold
+        if asked is not None and asked > step.limit:
+            word = "within" if expect.within is not None else "for"
+            problems.add(expect.place, f"{word}: {asked:g} s are more than {limit}")
+
+
+def _time_of(action: Any) -> float:
+    """The seconds that a wait or a load takes at least, as far as its options say."""
+    seconds, rate, requests = (getattr(action, name, None) for name in ("seconds", "rate", "requests"))
+    if isinstance(rate, float) and isinstance(requests, int):
+        seconds = max(seconds or 0.0, requests / rate)
+    return seconds if isinstance(seconds, float) else 0.0
 
 
 def _mistakes(check: Any, facts: Facts, load: Any) -> list[str]:

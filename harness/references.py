@@ -135,6 +135,14 @@ def _reference(text: str, inner: str) -> Reference:
     return Reference(text, tuple(match[1].split(".")), int(match[2] or 0), bool(match[3]))
 
 
+def refers(text: str) -> bool:
+    """Whether a text holds a reference, or braces that are none."""
+    try:
+        return any(isinstance(part, Reference) for part in parts_of(text))
+    except BadReference:
+        return True
+
+
 def look_up(reference: Reference, scope: Namespace) -> Any:
     """What a reference stands for, in template form; raises BadReference."""
     value: Any = scope

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import did_you_mean
-from harness.kind_options import Reader, options_of
+from harness.kind_options import Reader, leaves, options_of
 from harness.lints import lint
 from harness.model import Scenario, Topology
 from harness.quantities import Duration
@@ -23,6 +23,7 @@ from harness.references import (
     escape,
     expand,
     host_namespace,
+    refers,
     service_namespace,
 )
 from harness.step_reading import StepReader
@@ -111,6 +112,10 @@ def _combinations(node: Node, override: Mapping[str, Any], problems: Problems) -
     for name in override:
         if name not in values:
             problems.add(node.place, f"the scenario has no parameter '{name}'.{did_you_mean(name, values)}")
+    for leaf in leaves(stated):
+        if isinstance(leaf.value, str) and refers(leaf.value):
+            message = f"params: {leaf.shown()} is a reference; values are plain, write it where it is used"
+            problems.add(leaf, message)
     for name, value in values.items():
         if value == []:
             problems.add(stated.value[name], f"params: '{name}' has no value to try")
