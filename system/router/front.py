@@ -94,6 +94,7 @@ class Front(asyncio.Protocol):
         self.left = True
         self.proxy.fronts.discard(self)
         exchange, self._exchange = self._exchange, None
+        self._reader.close()
         if exchange is not None:
             exchange.client_left()
 
@@ -180,6 +181,7 @@ class Front(asyncio.Protocol):
 
     def refuse(self, refusal: Refusal, request: Request) -> None:
         self.proxy.totals.refusals[refusal.code or refusal.type] += 1
+        request.close()
         headers = b"".join(b"%b: %b\r\n" % header for header in refusal.headers)
         self.respond(refusal.status, b"application/json", refusal.body, request, headers)
 

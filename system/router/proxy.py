@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from system.breaker import CLOSED
-from system.router.asked import read_asked
+from system.router.asked import read_asked, read_asked_of
 from system.router.backends import Backend
 from system.router.budget import RetryBudget
 from system.router.callers import Caller, Callers
@@ -182,7 +182,11 @@ class Proxy:
         if request.page is not None:
             request.page(front, request)
             return None
-        asked = read_asked(request.body, request.session)
+        body = request.body
+        if isinstance(body, bytes):
+            asked = read_asked(body, request.session)
+        else:
+            asked = read_asked_of(body, request.session)
         if isinstance(asked, Refusal):
             front.refuse(asked, request)
             return None
@@ -263,6 +267,7 @@ class Proxy:
 
     def ended(self, exchange: Exchange, outcome: Outcome) -> None:
         self.exchanges.discard(exchange)
+        exchange.request.close()
         if self._access_log is not None:
             self._access_log(exchange, outcome)
 

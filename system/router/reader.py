@@ -12,8 +12,12 @@ import httptools
 
 from system.router.headers import REQUEST_HEADERS
 from system.router.headers import Reader as HeaderReader
-from system.router.refusals import BODY_TOO_LARGE, HEAD_TOO_LARGE, MALFORMED, Refusal
+from system.router.refusals import BODY_TOO_LARGE, HEAD_TOO_LARGE, MALFORMED, NO_ROOM, NOT_JSON, Refusal
 from system.router.request import Request
+from system.router.scan import NotAnObject
+from system.router.spool import Spool
+
+LARGE_BODY = 1024 * 1024  # bytes from which on a body is kept on disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,15 +149,40 @@ class Reader:
         request.size += len(data)
         if request.size > self._limits.body:
             raise Refused(BODY_TOO_LARGE.saying(limit=self._limits.body))
-        if request.refusal is None:
+        if request.spool is not None:
+            self._spool(request.spool, data)
+        elif request.refusal is None:
             request.parts.append(data)
+            if request.size > LARGE_BODY:
+                self._begin_spool(request)
+
+    def _begin_spool(self, request: Request) -> None:
+        parts, request.parts = request.parts, []
+        request.spool = Spool()
+        for part in parts:
+            self._spool(request.spool, part)
+
+    def _spool(self, spool: Spool, data: bytes) -> None:
+        try:
+            spool.add(data)
+        except NotAnObject as error:
+            raise Refused(NOT_JSON.saying(why=error)) from None
+        except OSError as error:
+            raise Refused(NO_ROOM.saying(why=error.strerror)) from None
+
+    def close(self) -> None:
+        """The connection is gone: nothing that was read is answered."""
+        self._request.close()
+        for request in self.ready:
+            request.close()
+        self.ready.clear()
 
     def on_message_complete(self) -> None:
         request = self._request
         if request.upgrades and self._parser.should_upgrade():
             return  # it is read again, without the upgrade
         parts = request.parts
-        request.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        request.body = request.spool or (parts[0] if len(parts) == 1 else b"".join(parts))
         request.parts = parts[:0]
         self.reading = self.asks = False
         self.ready.append(request)

@@ -94,6 +94,12 @@ RATE_EXCEEDED = Refusal(
     code="rate_limit_exceeded",
 )
 NOT_JSON = Refusal(status=400, message="The request's body is not valid JSON: {why}.", code="invalid_json")
+NO_ROOM = Refusal(
+    status=503,
+    message="The router has no room for the request's body: {why}.",
+    type="server_error",
+    code="router_exhausted",
+)
 NOT_AN_OBJECT = Refusal(status=400, message="The request's body must be a JSON object.", code="invalid_json")
 NO_MODEL = Refusal(
     status=400,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 from system.router.callers import Caller
 from system.router.headers import without_nominated
 from system.router.refusals import BAD_VERSION, MALFORMED, Refusal
+from system.router.spool import Spool
 
 if TYPE_CHECKING:
     from system.router.front import Front
@@ -33,8 +34,9 @@ class Request:
     http10 = False
     upgrades = False
     size = 0
-    body = b""
+    body: bytes | Spool = b""
     refusal: Refusal | None = None
+    spool: Spool | None = None
     page: Page | None = None
     caller: Caller | None = None
 
@@ -69,6 +71,11 @@ class Request:
         start = (self.method, b" ", self.target, b" HTTP/1.1\r\n", host_line)
         ident = (b"via: 1.1 muster\r\nx-request-id: ", self.id)
         return b"".join((*start, *self.lines, *ident, b"\r\ncontent-length: %d\r\n\r\n" % len(self.body)))
+
+    def close(self) -> None:
+        """Nobody needs the body any more."""
+        if self.spool is not None:
+            self.spool.close()
 
     def without_upgrade(self) -> bytes:
         """The head as the client would have sent it without offering another protocol."""

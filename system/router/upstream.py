@@ -9,6 +9,7 @@ import httptools
 
 from system.router.headers import RESPONSE_HEADERS, without_nominated
 from system.router.outcomes import Failure
+from system.router.spool import Spool
 
 LARGEST_HEAD = 262_144  # bytes of an answer's head
 JOINED_BODY = 65_536  # bytes up to which head and body go out in one piece
@@ -54,12 +55,15 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_begun",
         "_complete",
+        "_full",
         "_head",
         "_head_bytes",
         "_keeps",
         "_parser",
         "_paused",
+        "_sent",
         "_spilled",
+        "_unsent",
         "closed",
         "idle_since",
         "pool",
@@ -78,19 +82,43 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._head = Head()
         self._head_bytes = 0
+        self._unsent: Spool | None = None
+        self._sent = 0
+        self._full = False  # the transport holds enough
         self._begun = self._complete = self._spilled = self._paused = self._keeps = False
 
-    def request(self, sink: Sink, head: bytes, body: bytes) -> None:
+    def request(self, sink: Sink, head: bytes, body: bytes | Spool) -> None:
         """Send a request; the answer goes to the sink."""
         self.sink = sink
         self.used += 1
         self._begun = self._complete = False
         self._head_bytes = 0
-        if len(body) <= JOINED_BODY:
+        if not isinstance(body, bytes):
+            self.transport.write(head)
+            self._unsent, self._sent = body, 0
+            self._send_on()
+        elif len(body) <= JOINED_BODY:
             self.transport.write(head + body)
         else:
             self.transport.write(head)
             self.transport.write(body)
+
+    def _send_on(self) -> None:
+        """Send a large body piece by piece, as fast as the backend takes it."""
+        while self._unsent is not None and not self._full and not self.closed:
+            piece = self._unsent.piece(self._sent)
+            if not piece:
+                self._unsent = None
+                return
+            self._sent += len(piece)
+            self.transport.write(piece)
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self._send_on()
 
     def pause(self) -> None:
         """Read no further until `resume`: whoever receives the answer is slower than who sends it."""
@@ -105,7 +133,7 @@ class Connection(asyncio.Protocol):
 
     def abandon(self) -> None:
         """The answer is not wanted any more: the backend sees the connection go."""
-        self.sink = None
+        self.sink = self._unsent = None
         self.close()
 
     def close(self) -> None:
@@ -153,7 +181,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self.pool.forget(self)
-        self._parser = None
+        self._parser = self._unsent = None
         sink, self.sink = self.sink, None
         if sink is None:
             return
@@ -200,6 +228,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, failure: Failure, why: str) -> None:
         sink, self.sink = self.sink, None
+        self._unsent = None
         self.close()
         if sink is not None:
             sink.failed(failure, why)
@@ -209,7 +238,8 @@ class Connection(asyncio.Protocol):
         self.sink = None
         if self._paused:
             self.resume()
-        unsent = self.transport.get_write_buffer_size()
+        unsent = self._unsent is not None or self.transport.get_write_buffer_size()
+        self._unsent = None
         if self._spilled or self._head.closing or unsent or not self._keeps:
             self.close()
         else:

@@ -24,7 +24,8 @@ class CacheType:
         self._sessions = Session(options)
 
     def pick(self, backends: Sequence[Backend], asked: Asked) -> Backend:
-        wanted = "static" if text_size(asked.document) > self._threshold else "paged"
+        size = text_size(asked.document) if asked.large is None else asked.large
+        wanted = "static" if size > self._threshold else "paged"
         fitting = [backend for backend in backends if backend.entry.metadata.get("cache_type") == wanted]
         if fitting:
             return self._fitting[wanted].pick(fitting, asked)
