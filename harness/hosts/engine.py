@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 from harness.errors import EnvironmentFailure
 
@@ -19,7 +21,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 OLDEST_API = (1, 40)
+SOCKET = "unix:///var/run/docker.sock"
 _THREADS = 16
+_CONNECT_WITHIN = 5.0
 _BUILD = Path(__file__).parents[2] / "docker" / "build.sh"
 _START = "start one with docker/engine.sh, or use --hosts process"
 
@@ -69,16 +73,15 @@ async def connect() -> Engine:
     except ImportError as error:
         msg = "docker hosts need the Docker SDK: pip install 'muster[docker]'"
         raise EnvironmentFailure(msg) from error
-    url = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    url = os.environ.get("DOCKER_HOST") or SOCKET
+    if why := await asyncio.to_thread(unusable, url):
+        raise EnvironmentFailure(why)
     try:
         api = await asyncio.to_thread(
             docker.APIClient, base_url=url, version="auto", timeout=60, max_pool_size=2 * _THREADS
         )
     except Exception as error:
-        if isinstance(error.__context__, PermissionError) or "Permission denied" in str(error):
-            msg = f"this user may not use the Docker Engine at {url}: join its group, or use --hosts process"
-        else:
-            msg = f"no Docker Engine answers at {url}: {_START}"
+        msg = f"the Docker Engine at {url} does not answer as one: {error}"
         raise EnvironmentFailure(msg) from error
     if tuple(map(int, api.api_version.split("."))) < OLDEST_API:
         msg = (
@@ -86,6 +89,25 @@ async def connect() -> Engine:
         )
         raise EnvironmentFailure(msg)
     return Engine(api, url)
+
+
+def unusable(url: str) -> str:
+    """Why the engine at a URL cannot be used, as far as a connection tells; empty when one is accepted."""
+    where = urlsplit(url)
+    try:
+        if where.scheme == "unix":
+            with socket.socket(socket.AF_UNIX) as line:
+                line.settimeout(_CONNECT_WITHIN)
+                line.connect(where.path)
+        elif where.scheme == "tcp":
+            socket.create_connection((where.hostname or "", where.port or 2375), _CONNECT_WITHIN).close()
+    except PermissionError:
+        return (
+            f"this user may not use the Docker Engine at {url}: join the group docker, or use --hosts process"
+        )
+    except OSError as error:
+        return f"no Docker Engine answers at {url} ({error.strerror or error}): {_START}"
+    return ""
 
 
 def translated(error: Exception) -> EnvironmentFailure:

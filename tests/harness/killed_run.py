@@ -1,6 +1,6 @@
 """A run to be killed: services with families on process hosts, and faults on them, again and again.
 
-`python killed_run.py FOLDER`: prints `run` when the first service is up. Not a test by itself.
+`python killed_run.py FOLDER [HOSTS_KIND]`: prints `run` when the first service is up. Not a test by itself.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from harness.faults.kill import Kill
+from harness.faults.partition import Partition
 from harness.faults.pause import Pause
-from harness.hosts.process import ProcessHosts
+from harness.hosts import HOSTS
 from harness.model import Ready
 from harness.readiness import wait_ready
 from harness.testing import FakeScene, service_spec, topology_of, workspace_in
@@ -20,7 +21,7 @@ from harness.testing import FakeScene, service_spec, topology_of, workspace_in
 FAMILY = "setsid sleep 71 & env -i setsid sleep 72 & echo up; while true; do sleep 73; done"
 
 
-async def main(folder: Path) -> None:
+async def main(folder: Path, kind: str) -> None:
     workspace = workspace_in(folder, run="killed-run")
     up = Ready(log="up")
     specs = [
@@ -29,7 +30,7 @@ async def main(folder: Path) -> None:
         service_spec("frozen", "server2", command=("sh", "-c", "echo up; sleep 75 & wait"), ready=up),
     ]
     async with AsyncExitStack() as stack:
-        hosts = await stack.enter_async_context(ProcessHosts.open(topology_of(*specs), workspace))
+        hosts = await stack.enter_async_context(HOSTS[kind].open(topology_of(*specs), workspace))
         services = [await stack.enter_async_context(hosts.service(spec)) for spec in specs]
         print("run", flush=True)
         for service in services:
@@ -39,7 +40,10 @@ async def main(folder: Path) -> None:
             while True:
                 async with Kill("family.backend").inject(scene), Kill("plain").inject(scene):
                     pass
+                if kind == "docker":
+                    async with Partition("server2").inject(scene):
+                        pass
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), *(sys.argv[2:] or ["process"])))
