@@ -41,7 +41,8 @@ class Registered:
     at: ServiceName = ""
     """The registry that is asked; empty: the only service that speaks `service_registry`."""
     serving_at_least: int = 0
-    """How many healthy entries that offer models there must be, whatever their names."""
+    """How many healthy entries that offer models there must be, whatever their names; of `all`, at least as
+    many as the topology, the inventory or --expect-services asks for."""
 
     def views(self, facts: Facts) -> Sequence[tuple[str, str]]:
         """The registry's entries."""
@@ -53,34 +54,40 @@ class Registered:
         if seen.latest is None:
             return unknown(seen.blind)
         names = stated(self.names, evidence.facts)
-        if not names and not self.serving_at_least:
+        least = self._least(evidence.facts)
+        if not names and not least:
             return unknown(NOBODY)
         unheard = strangers(names, seen, evidence.facts)
         missing = [name for name in names if name not in seen.latest.value and name not in unheard]
         serving = _serving(seen.latest.value)
-        if missing or len(serving) < self.serving_at_least:
+        if missing or len(serving) < least:
             return broken(self._findings(missing, serving, seen, evidence), missing, seen, evidence)
         if unheard:
             return unknown(nobody_has(unheard))
-        return passed(self._all_there(len(names), serving, seen), evidence=(seen.latest.n,))
+        return passed(self._all_there(len(names), serving, seen, least), evidence=(seen.latest.n,))
+
+    def _least(self, facts: Facts) -> int:
+        return max(self.serving_at_least, facts.serving_at_least if self.names == "all" else 0)
 
     def _findings(
         self, missing: Sequence[str], serving: Sequence[str], seen: Sight, evidence: Evidence
     ) -> list[str]:
         when = after(evidence, evidence.until)
         findings = [absence(name, seen) for name in missing]
-        if len(serving) < self.serving_at_least:
+        least = self._least(evidence.facts)
+        if len(serving) < least:
             who = f" ({listed(serving)})" if serving else ""
             findings.append(
                 f"healthy services with models at {seen.source}: {len(serving)}{who}, "
-                f"at least {self.serving_at_least} should be there"
+                f"at least {least} should be there"
             )
         findings[-1] += f", {when}"
         return findings
 
-    def _all_there(self, found: int, serving: Sequence[str], seen: Sight) -> str:
+    @staticmethod
+    def _all_there(found: int, serving: Sequence[str], seen: Sight, least: int) -> str:
         parts = [f"all {found} names are registered at {seen.source}"] if found else []
-        if self.serving_at_least:
+        if least:
             parts.append(f"{len(serving)} entries serve models: {listed(serving)}")
         return "; ".join(parts)
 

@@ -1,5 +1,7 @@
 """Check `registered`."""
 
+from dataclasses import replace
+
 from harness.checks.registered import Registered
 from harness.events import FaultProven, ServiceExited, ServiceStarting
 from harness.evidence import Facts
@@ -107,6 +109,15 @@ def test_too_few_serve() -> None:
     assert verdict.status is Status.FAIL
     assert "healthy services with models at registry: 3 (babysitter-a-server, " in verdict.message
     assert Registered("all", serving_at_least=3).judge(story.evidence()).status is Status.PASS
+
+
+def test_what_is_asked_for_from_outside_counts_for_all() -> None:
+    """`--expect-services 5` (a fact of the run) fails `all` where four serve, and leaves named lists alone."""
+    story = Story(facts=replace(Story().facts, serving_at_least=5)).entries(1, *ALL_NAMES)
+    verdict = Registered("all").judge(story.evidence())
+    assert verdict.status is Status.FAIL
+    assert "at least 5 should be there" in verdict.message
+    assert Registered(ALL_NAMES).judge(story.evidence()).status is Status.PASS
 
 
 def test_two_registries_need_a_name() -> None:
