@@ -14,9 +14,17 @@ from urllib.parse import quote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+SOCKET = "unix:///var/run/docker.sock"
 LABEL = "muster.deployment"
+RUN_LABEL = "muster.run"
+MACHINE = "muster.machine"
 API = "/v1.40"
 _TIMEOUT = 30.0
+
+
+def machine() -> str:
+    """What tells the machine that runs muster from others that use the same engine."""
+    return socket.gethostname()
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -50,9 +58,9 @@ class Containers:
         self._found = [(path, words) for path, words, _ in found]
         return [words for _, words in self._found]
 
-    def deployments(self) -> dict[str, str]:
-        """The deployments anything is there of, with their runs. OSError: the engine does not answer."""
-        return {labels.get(LABEL, ""): labels.get("muster.run", "") for _, _, labels in self._list()}
+    def deployments(self) -> dict[str, dict[str, str]]:
+        """The deployments anything is there of, with its labels. OSError: the engine does not answer."""
+        return {labels[LABEL]: labels for _, _, labels in self._list()}
 
     def remove(self) -> None:
         """Remove what `find` found, containers first: networks in use cannot be removed."""

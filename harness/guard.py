@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import processes, reaper
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, HarnessBug
 from harness.journal import Journal
+from harness.leases import DEPLOYMENTS, hold
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -34,19 +35,25 @@ async def guarded(
 ) -> AsyncIterator[Journal]:
     """Journal a deployment at `path`, with a reaper on watch that also holds the descriptors `leases`.
 
+    The deployment's name is held until both have ended: until then nobody takes what it owns for left behind.
     Leaving without an exception says that nothing is left; with one, the reaper has a look of its own.
     """
-    journal = _begin(path, run, deployment, kinds, engine)
-    tie, program = _start(path, leases)
-    try:
-        await _until_ready(tie, program)
-        yield journal
-        journal.note({"clean": True})
-        tie.send(reaper.DONE)
-    finally:
-        tie.close()
-        journal.close()
-        await asyncio.to_thread(_see_off, program)
+    name = hold(DEPLOYMENTS, deployment)
+    if name is None:
+        msg = f"two deployments are called {deployment}"
+        raise HarnessBug(msg)
+    with name:
+        journal = _begin(path, run, deployment, kinds, engine)
+        tie, program = _start(path, [*leases, name.fileno()])
+        try:
+            await _until_ready(tie, program)
+            yield journal
+            journal.note({"clean": True})
+            tie.send(reaper.DONE)
+        finally:
+            tie.close()
+            journal.close()
+            await asyncio.to_thread(_see_off, program)
 
 
 def _begin(path: Path, run: str, deployment: str, kinds: Sequence[str], engine: str) -> Journal:

@@ -1,4 +1,4 @@
-"""Address ranges of 127.0.0.0/8, each held by at most one deployment on a machine.
+"""What runs on one machine must not share: loopback ranges, and the names of deployments.
 
 A lease is an abstract unix socket named after its range. It is seen by whoever shares the network namespace,
 as the loopback itself is, needs no file and no cleaning up: the kernel drops it with its last holder. The
@@ -21,6 +21,9 @@ BLOCKS: Sequence[str] = [f"127.{a}.{b}" for a in range(100, 116) for b in range(
 """The ranges muster takes addresses from, a /24 each; low ones are left to people and their tools."""
 
 HOSTS_PER_BLOCK = 254
+
+ADDRESSES = "addresses"
+DEPLOYMENTS = "deployments"
 
 
 class AddressLease:
@@ -50,7 +53,7 @@ def lease_addresses(hosts: int, blocks: Sequence[str] = BLOCKS) -> AddressLease:
         raise EnvironmentFailure(msg)
     start = random.randrange(len(blocks)) if blocks else 0
     for block in [*blocks[start:], *blocks[:start]]:
-        held = _hold(f"\0muster/addresses/{block}")
+        held = hold(ADDRESSES, block)
         if held is not None:
             return AddressLease(block, held)
     msg = (
@@ -59,22 +62,23 @@ def lease_addresses(hosts: int, blocks: Sequence[str] = BLOCKS) -> AddressLease:
     raise EnvironmentFailure(msg)
 
 
-def _hold(name: str) -> socket.socket | None:
+def hold(what: str, name: str) -> socket.socket | None:
+    """Take hold of a name on this machine until the socket is closed; None when somebody else holds it."""
     held = socket.socket(socket.AF_UNIX)
     try:
-        held.bind(name)
+        held.bind(f"\0muster/{what}/{name}")
     except OSError as error:
         held.close()
         if error.errno == errno.EADDRINUSE:
             return None
-        msg = f"cannot lease loopback addresses: {error.strerror}"
+        msg = f"cannot lease {what} on this machine: {error.strerror}"
         raise EnvironmentFailure(msg) from error
     return held
 
 
-def is_leased(block: str) -> bool:
-    """Whether a run, or the reaper of one, holds that range now."""
-    held = _hold(f"\0muster/addresses/{block}")
+def is_held(what: str, name: str) -> bool:
+    """Whether a run, or the reaper of one, holds that name now."""
+    held = hold(what, name)
     if held is None:
         return True
     held.close()

@@ -6,16 +6,16 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness import processes, reaper
+from harness.containers import MACHINE, RUN_LABEL, SOCKET, Containers, machine
 from harness.errors import EnvironmentFailure
 from harness.journal import DEPLOYMENT, NAME, RUN, Journaled, boot, read_journal
-from harness.leases import is_leased
+from harness.leases import DEPLOYMENTS, is_held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 _PATIENCE = 10.0
-_KINDS = ("process",)
 
 
 class Leftovers(NamedTuple):
@@ -41,17 +41,35 @@ def of_run(folder: Path) -> list[Journaled]:
 
 
 def of_machine() -> list[Journaled]:
-    """The deployments of which something runs on this machine although no run and no reaper holds them."""
-    own = _namespace("self")
+    """The deployments of which something is on this machine although no run and no reaper holds them."""
     found: dict[str, Journaled] = {}
+    for journal in (*_running(), *_contained()):
+        if journal.deployment not in found and not is_held(DEPLOYMENTS, journal.deployment):
+            found[journal.deployment] = journal
+    return list(found.values())
+
+
+def _running() -> Iterator[Journaled]:
+    own = _namespace("self")
     for stat in processes.everyone():
         deployment = processes.environment_value(stat.pid, DEPLOYMENT.encode()).decode(errors="replace")
-        if not deployment or deployment in found or _namespace(stat.pid) != own:
-            continue
-        if not is_leased(deployment.rpartition("-")[0]):
+        if deployment and _namespace(stat.pid) == own:
             run = processes.environment_value(stat.pid, RUN.encode()).decode(errors="replace")
-            found[deployment] = Journaled(run, deployment, _KINDS, boot(), (0, 0), (), clean=False)
-    return list(found.values())
+            yield Journaled(run, deployment, ("process",), boot(), (0, 0), (), clean=False)
+
+
+def _contained() -> Iterator[Journaled]:
+    engine = os.environ.get("DOCKER_HOST") or SOCKET
+    if not engine.startswith("unix://"):
+        return  # what another machine's runs own cannot be told from here
+    try:
+        deployments = Containers(engine, "").deployments()
+    except OSError:
+        return
+    for deployment, labels in deployments.items():
+        if labels.get(MACHINE) == machine():
+            run = labels.get(RUN_LABEL, "")
+            yield Journaled(run, deployment, ("docker",), "", (0, 0), (), clean=False, engine=engine)
 
 
 def remove(deployments: Iterable[Journaled], *, pretend: bool = False) -> list[Leftovers]:

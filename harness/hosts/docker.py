@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness import journal, reaper
-from harness.containers import LABEL
+from harness.containers import LABEL, MACHINE, RUN_LABEL, machine
 from harness.errors import EnvironmentFailure
 from harness.events import HostDown, HostUp, Note, ServiceExited, ServiceStarting
 from harness.guard import guarded
@@ -52,11 +52,14 @@ class DockerHosts:
     kind: ClassVar[str] = "docker"
     cannot: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, engine: Engine, workspace: Workspace, deployment: str, block: str) -> None:
+    def __init__(
+        self, engine: Engine, workspace: Workspace, deployment: str, block: str, labels: Mapping[str, str]
+    ) -> None:
         self.addresses: Mapping[str, str] = {}
         self._engine = engine
         self._workspace = workspace
         self._deployment = deployment
+        self._labels = labels
         self._control = [f"{block}.1"]
         self._sandboxes: dict[str, Sandbox] = {}
         self._services: dict[str, ContainerService] = {}
@@ -79,9 +82,9 @@ class DockerHosts:
                 guarded(path, run=workspace.run, deployment=deployment, kinds=("docker",), engine=engine.url)
             )
             stack.push_async_callback(_remove_all, path)
-            labels = {LABEL: deployment, "muster.run": workspace.run}
+            labels = {LABEL: deployment, RUN_LABEL: workspace.run, MACHINE: machine()}
             block = await _make_network(engine, f"muster-{deployment}", labels)
-            hosts = cls(engine, workspace, deployment, block)
+            hosts = cls(engine, workspace, deployment, block, labels)
             stack.push_async_callback(hosts._close)
             await hosts._up(topology, block)
             yield hosts
@@ -108,7 +111,7 @@ class DockerHosts:
             name=f"muster-{self._deployment}-{host}",
             network=f"muster-{self._deployment}",
             address=self.addresses[host],
-            labels=self._labels(host),
+            labels={**self._labels, "muster.host": host},
         )
         await sandbox.start()
 
@@ -138,7 +141,7 @@ class DockerHosts:
                 image=spec.image or IMAGE,
                 name=f"muster-{self._deployment}-{spec.host}-{spec.name}",
                 env=self._environment(spec),
-                labels=self._labels(spec.host) | {"muster.service": spec.name},
+                labels={**self._labels, "muster.host": spec.host, "muster.service": spec.name},
                 root=self._workspace.root,
             )
             await self._start(service)
@@ -281,9 +284,6 @@ class DockerHosts:
                 last_lines=last_lines(service.log, service.log_from),
             )
         )
-
-    def _labels(self, host: str) -> dict[str, str]:
-        return {LABEL: self._deployment, "muster.run": self._workspace.run, "muster.host": host}
 
     def _environment(self, spec: ServiceSpec) -> dict[str, str]:
         return {

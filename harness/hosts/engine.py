@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
+from harness.containers import SOCKET
 from harness.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 OLDEST_API = (1, 40)
-SOCKET = "unix:///var/run/docker.sock"
 _THREADS = 16
 _CONNECT_WITHIN = 5.0
 _BUILD = Path(__file__).parents[2] / "docker" / "build.sh"

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from harness.containers import Containers
+from harness import leftovers
+from harness.containers import LABEL, MACHINE, RUN_LABEL, Containers, machine
 from harness.errors import EnvironmentFailure
 from harness.events import Note, ServiceExited
 from harness.history import of
@@ -24,6 +25,7 @@ from harness.hosts.base import Exit, Target, Workspace
 from harness.hosts.container import ContainerService
 from harness.hosts.docker import DockerHosts
 from harness.journal import NAME, read_journal
+from harness.leases import DEPLOYMENTS, hold
 from harness.model import Ready, ServiceSpec
 from harness.readiness import wait_ready
 from harness.testing import service_spec, topology_of, workspace_in
@@ -139,6 +141,35 @@ def test_running_out_of_memory_is_told(tmp_path: Path) -> None:
     workspace = run_with(tmp_path, spec, body)
     notes = [event.text for _, event in of(workspace.history.records, Note)]
     assert notes == ["a ran out of the memory it may use"]
+
+
+def test_reap_finds_containers_of_dead_runs_and_only_these() -> None:
+    """`muster reap` removes a container whose deployment nobody holds, and leaves one of a run that is going on."""
+    living, dead = f"living-{os.getpid()}", f"dead-{os.getpid()}"
+
+    def container(deployment: str) -> str:
+        labels = [
+            f"--label={LABEL}={deployment}",
+            f"--label={RUN_LABEL}=gone",
+            f"--label={MACHINE}={machine()}",
+        ]
+        command = ["docker", "run", "-d", "--network=none", *labels, "muster-sandbox:local", "sleep", "300"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    held = hold(DEPLOYMENTS, living)
+    assert held is not None
+    with held:
+        containers = [container(living), container(dead)]
+        found = [journal for journal in leftovers.of_machine() if journal.deployment in {living, dead}]
+        assert [journal.deployment for journal in found] == [dead]
+        ((run, removed, left),) = leftovers.remove(found)
+    assert (run, len(removed), left) == ("gone", 1, [])
+    ids = subprocess.run(
+        ["docker", "ps", "-aq", "--no-trunc"], capture_output=True, text=True, check=True
+    ).stdout
+    assert containers[0] in ids
+    assert containers[1] not in ids
+    subprocess.run(["docker", "rm", "-f", containers[0]], capture_output=True, check=True)
 
 
 def kill_at(folder: Path, seconds: float) -> None:

@@ -20,7 +20,7 @@ from harness import cli, leftovers, processes, reaper
 from harness.errors import EnvironmentFailure
 from harness.guard import guarded
 from harness.journal import DEPLOYMENT, NAME, RUN, Journal, read_journal
-from harness.leases import is_leased, lease_addresses
+from harness.leases import ADDRESSES, DEPLOYMENTS, hold, is_held, lease_addresses
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
 FAMILY = {f"sleep {n}" for n in range(71, 76)}
@@ -61,7 +61,9 @@ def gone_within(seconds: float, deployment: str, known: set[tuple[int, int]]) ->
     """Whether all processes are gone, the reaper and its lease too, in time."""
     until = time.monotonic() + seconds
     block = deployment.rpartition("-")[0]
-    while labelled(deployment) or any(processes.is_alive(*each) for each in known) or is_leased(block):
+    while (
+        labelled(deployment) or any(processes.is_alive(*each) for each in known) or is_held(ADDRESSES, block)
+    ):
         if time.monotonic() > until:
             return False
         time.sleep(0.01)
@@ -132,10 +134,10 @@ def test_the_reaper_goes_quietly_after_a_clean_run(tmp_path: Path) -> None:
             tmp_path / NAME, run="r", deployment="d", kinds=["process"], leases=[lease.fileno()]
         ):
             lease.release()
-            assert is_leased(lease.block)
+            assert is_held(ADDRESSES, lease.block)
         return lease.block
 
-    assert not is_leased(asyncio.run(main()))
+    assert not is_held(ADDRESSES, asyncio.run(main()))
     assert read_journal(str(tmp_path / NAME)).clean
 
 
@@ -209,14 +211,14 @@ def test_reap_says_when_there_is_no_run(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_what_dead_runs_left_on_the_machine_is_found_by_its_label() -> None:
-    """A labelled process whose deployment nobody holds is left over; one whose range is leased is not."""
-    lease = lease_addresses(1)
-    held, dead = f"{lease.block}-aaa", "127.99.7-bbb"
-    with stranger(**{DEPLOYMENT: held}), stranger(**{DEPLOYMENT: dead, RUN: "gone"}):
+    """A labelled process whose deployment nobody holds is left over; one that a run holds is not."""
+    living, dead = f"living-{os.getpid()}", f"dead-{os.getpid()}"
+    held = hold(DEPLOYMENTS, living)
+    assert held is not None
+    with held, stranger(**{DEPLOYMENT: living}), stranger(**{DEPLOYMENT: dead, RUN: "gone"}):
         found = {journal.deployment: journal.run for journal in leftovers.of_machine()}
-    lease.release()
     assert found[dead] == "gone"
-    assert held not in found
+    assert living not in found
 
 
 def test_journals_survive_a_cut_last_line(tmp_path: Path) -> None:
