@@ -14,6 +14,12 @@ OK, FAILED, MISTAKEN, NOTHING_RAN, UNKNOWN, INTERRUPTED = 0, 1, 4, 5, 6, 130
 
 COMMANDS: Mapping[str, str] = {
     "run": "run scenarios and judge them",
+    "up": "bring a topology up and stay, with a live view",
+    "ps": "the deployments that stand, and how their services are",
+    "logs": "the logs of a deployment, merged and followed",
+    "shell": "a shell where a service of a deployment runs",
+    "down": "end a deployment that `muster up` holds",
+    "doctor": "what this machine can do, and how to get the rest",
     "plan": "everything that can be said about a scenario without starting it",
     "list": "checks, faults, loads, hosts, service kinds and scenarios, with their options",
     "report": "write the reports of a run again, from its run directory",
