@@ -49,7 +49,7 @@ def standing(directory: Path) -> Iterator[None]:
 
 def find_standing(base: Path) -> list[Standing]:
     """The deployments that stand below a folder of runs, the oldest first."""
-    files = sorted(base.glob(f"*/*/{NAME}"))
+    files = sorted(path for path in base.glob(f"*/*/{NAME}") if not path.parents[1].is_symlink())
     return [found for path in files if (found := _held(path)) is not None]
 
 
