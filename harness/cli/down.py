@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = choose(base, arguments.name)
     os.kill(found.pid, signal.SIGTERM)
     until = time.monotonic() + WITHIN
-    while any(each.pid == found.pid for each in find_standing(base)) or _lives(found.pid):
+    while any(each.pid == found.pid for each in find_standing(base)):
         if time.monotonic() > until:
             msg = (
                 f"{found.name} (pid {found.pid}) did not end within {WITHIN:g} s; kill it, then `muster reap`"
@@ -40,11 +40,3 @@ def run(arguments: argparse.Namespace) -> int:
         time.sleep(0.05)
     print(f"{found.name} is down")
     return 0
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -110,11 +110,11 @@ class _Up:
             root=Path(self.scenario.file).resolve().parent,
         )
         topology = self.scenario.topology
-        async with stage_of(topology, self.settings, workspace, self._write_manifest):
-            with standing(self.directory.path):
+        with standing(self.directory.path):
+            async with stage_of(topology, self.settings, workspace, self._write_manifest):
                 self.console.print(f"up: {self.directory.path}  (Ctrl-C or `muster down` ends it)")
                 await self._show(over)
-            self.console.print("taking it down")
+                self.console.print("taking it down")
 
     async def _show(self, over: asyncio.Event) -> None:
         if not self.console.is_terminal:
