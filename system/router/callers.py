@@ -72,7 +72,7 @@ class Callers:
         return self._by_digest.get(sha256(shown.strip()).digest())
 
 
-def read_callers(document: Any) -> Callers:
+def read_callers(document: Any, processes: int = 1) -> Callers:
     """The callers of a callers file; raises ValueError with every mistake, one a line."""
     tables = document.get("callers") if isinstance(document, Mapping) else None
     if not isinstance(tables, Mapping) or not tables:
@@ -85,7 +85,10 @@ def read_callers(document: Any) -> Callers:
             mistakes.append(f"callers.{name}: {problem}")
             continue
         per_minute = table.get("requests_per_minute")
-        rate = None if per_minute is None else Rate(per_minute, table.get("burst", max(1.0, per_minute / 10)))
+        rate = None
+        if per_minute is not None:
+            burst = table.get("burst", per_minute / 10)
+            rate = Rate(per_minute / processes, max(1.0, burst / processes))
         callers.add(Caller(name, table.get("models", ["*"]), rate), table["token"])
     if mistakes:
         raise ValueError("\n".join(mistakes))

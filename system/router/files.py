@@ -25,20 +25,23 @@ def load_static(path: Path) -> list[Entry]:
     return entries
 
 
-def load_callers(path: Path | None, tokens: tuple[str, ...]) -> Callers | None:
-    """The callers of a file, beside those who show one of the tokens; None where anybody may call."""
+def load_callers(path: Path | None, tokens: tuple[str, ...], processes: int = 1) -> Callers | None:
+    """The callers of a file, beside those who show one of the tokens; None where anybody may call.
+
+    Each of several processes allows its share of a rate.
+    """
     if path is None and not tokens:
         return None
-    callers = _callers_of(path) if path else Callers()
+    callers = _callers_of(path, processes) if path else Callers()
     everything = Caller("token-file")
     for token in tokens:
         callers.add(everything, token)
     return callers
 
 
-def _callers_of(path: Path) -> Callers:
+def _callers_of(path: Path, processes: int) -> Callers:
     try:
-        return read_callers(tomllib.loads(path.read_text(encoding="utf-8")))
+        return read_callers(tomllib.loads(path.read_text(encoding="utf-8")), processes)
     except OSError as error:
         msg = f"--callers {path}: cannot be read: {error.strerror}"
         raise StartupError(msg) from None

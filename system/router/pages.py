@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -10,11 +10,14 @@ from system.metrics import CONTENT_TYPE
 from system.router.backends import Backend
 from system.router.discovery import Registry
 from system.router.front import Front
-from system.router.metrics import write_metrics
+from system.router.metrics import FAILED, OUTSTANDING, SENT, Sums, add, count, write_metrics
 from system.router.models import describe, list_models
 from system.router.proxy import Proxy
 from system.router.refusals import UNKNOWN_MODEL
 from system.router.request import Page, Request
+
+if TYPE_CHECKING:
+    from system.router.sharing import Shared
 
 JSON = b"application/json"
 
@@ -22,7 +25,8 @@ JSON = b"application/json"
 class Pages:
     """Answers for GET."""
 
-    def __init__(self, proxy: Proxy, registries: Sequence[Registry]) -> None:
+    def __init__(self, proxy: Proxy, registries: Sequence[Registry], shared: "Shared | None") -> None:
+        self._others: Callable[[], list[Sums]] = shared.others if shared is not None else list
         self._proxy = proxy
         self._registries = registries
         self._models = (-1, b"")
@@ -68,7 +72,9 @@ class Pages:
         return heard and not self._proxy.draining
 
     def metrics(self, front: Front, request: Request) -> None:
-        front.respond(200, CONTENT_TYPE, write_metrics(self._proxy), request)
+        front.respond(
+            200, CONTENT_TYPE, write_metrics(self._proxy, self._registries, self._others()), request
+        )
 
     def health(self) -> dict[str, Any]:
         backends = self._backends()
@@ -88,11 +94,15 @@ class Pages:
         }
 
     def services(self) -> dict[str, Any]:
-        services = [_service(backend) for backend in self._backends()]
+        services = self._listed()
         return {"registry_url": self._registry_url(), "services": services, "total": len(services)}
 
+    def _listed(self) -> list[dict[str, Any]]:
+        sums = add([count(self._proxy, self._registries), *self._others()])
+        return [_service(backend, sums) for backend in self._backends()]
+
     def stats(self) -> dict[str, Any]:
-        services = [_service(backend) for backend in self._backends()]
+        services = self._listed()
         return {
             "healthy_services": sum(service["healthy"] for service in services),
             "registry_url": self._registry_url(),
@@ -114,8 +124,9 @@ def _json_page(document: Callable[[], Any]) -> Page:
     return page
 
 
-def _service(backend: Backend) -> dict[str, Any]:
+def _service(backend: Backend, sums: Sums) -> dict[str, Any]:
     entry = backend.entry
+    labels = (("backend", backend.name),)
     return {
         "name": backend.name,
         "host": entry.host,
@@ -125,9 +136,9 @@ def _service(backend: Backend) -> dict[str, Any]:
         "healthy": backend.healthy,
         "reason": backend.reason,
         "breaker": backend.breaker.state.value,
-        "outstanding": backend.outstanding,
-        "request_count": backend.sent,
-        "error_count": backend.failed,
+        "outstanding": int(sums.get(OUTSTANDING, labels)),
+        "request_count": int(sums.get(SENT, labels)),
+        "error_count": int(sums.get(FAILED, labels)),
         "response_time": backend.probe_seconds,
         "weight": entry.weight,
         "models": list(entry.models),

@@ -1,20 +1,18 @@
-"""`python -m system router`: discovery, probing and the front, started and stopped together."""
+"""`python -m system router`: discovery, probing and the front, in one process or in several on one port."""
 
 import asyncio
-import contextlib
 import logging
+import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Annotated
+from typing import Any
 
 from system.breaker import BreakerSettings
-from system.component import ComponentConfig, Program, Serving
-from system.config_values import Duration, Port
+from system.component import Program, Serving
 from system.errors import StartupError, UsageError
 from system.http_server import tls_context
 from system.listening import listen, url_of
@@ -29,66 +27,45 @@ from system.router.policies import POLICIES, Options
 from system.router.probing import Probing
 from system.router.proxy import Proxy, Settings, Timeouts
 from system.router.reader import Limits
+from system.router.settings import RouterConfig
+from system.router.sharing import Shared
 from system.router.table import Changes, Table
 from system.tokens import read_tokens
 
+__all__ = ["PROGRAM", "RouterConfig", "router", "serve"]
+
 access = logging.getLogger("router.access")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouterConfig(ComponentConfig):
-    """What a router can be told."""
-
-    port: Annotated[Port, "the port to listen on"] = 8000
-    registry: Annotated[tuple[str, ...], "a registry's URL"] = ()
-    static_services: Annotated[Path | None, "file with services that are always there (JSON)"] = None
-    policy: Annotated[str, "how a backend is chosen: " + ", ".join(POLICIES)] = "least-outstanding"
-    session_header: Annotated[str, "the header that names a session, where no prompt_cache_key does"] = (
-        "session"
-    )
-    overload: Annotated[
-        float, "how far above the average a backend's load may be before affinity gives way"
-    ] = 1.25
-    cache_type_threshold: Annotated[
-        int, "bytes of text above which policy cache-type wants a static cache"
-    ] = 51_200
-    breaker_share: Annotated[float, "share of failures that opens a backend's breaker"] = 0.5
-    breaker_volume: Annotated[int, "requests within the window below which it stays closed"] = 10
-    breaker_window: Annotated[Duration, "the window in which failures are counted"] = 10.0
-    breaker_open: Annotated[Duration, "how long it stays open at first"] = 5.0
-    ejectable: Annotated[float, "share of a model's backends that breakers may take out at a time"] = 0.5
-    retry_share: Annotated[float, "retries and hedges, as a share of requests"] = 0.2
-    hedge_after: Annotated[
-        Duration, "time without a first byte after which another is asked too; 0: never"
-    ] = 0.0
-    max_outstanding: Annotated[int, "requests one backend may have at a time; 0: any number"] = 0
-    queue: Annotated[int, "requests per model that may wait for a backend to have room"] = 100
-    queue_wait: Annotated[Duration, "how long they may wait"] = 30.0
-    poll_interval: Annotated[Duration, "how often a registry is asked"] = 0.15
-    registry_timeout: Annotated[Duration, "how long a registry may take to answer"] = 2.0
-    registry_grace: Annotated[
-        Duration, "how long services are kept that a registry, back after it was away, does not list yet"
-    ] = 10.0
-    probe_interval: Annotated[Duration, "how often a backend is probed"] = 1.0
-    probe_failures: Annotated[int, "probes without an answer after which a backend is a last resort"] = 2
-    probe_timeout: Annotated[Duration, "how long a backend may take to answer a probe"] = 1.0
-    connect_timeout: Annotated[Duration, "how long a connection to a backend may take"] = 2.0
-    first_byte_timeout: Annotated[Duration, "how long a backend may take to begin its answer"] = 600.0
-    gap_timeout: Annotated[Duration, "how long a backend may pause within its answer"] = 300.0
-    total_timeout: Annotated[Duration, "how long an answer may take as a whole"] = 1800.0
-    request_timeout: Annotated[Duration, "how long a client may take to send a request"] = 30.0
-    keep_alive: Annotated[Duration, "how long a client's connection may be idle"] = 75.0
-    max_body: Annotated[int, "the largest request body, in bytes"] = 128 * 1024 * 1024
-    callers: Annotated[Path | None, "file with callers: tokens, the models each may use, rates (TOML)"] = None
-    backend_ca: Annotated[Path | None, "CA (PEM) that https backends and registries are verified with"] = None
-    access_log: Annotated[bool, "a line per proxied request"] = False
 
 
 @asynccontextmanager
 async def serve(config: RouterConfig) -> AsyncIterator[Serving]:
     """A running router: listening and knowing its backends on enter, drained on leave."""
+    _check(config)
+    listener = listen(config.host, config.port)
+    url = url_of(listener, "https" if tls_context(config) else "http")
+    if config.workers > 1:
+        from system.router.workers import workers
+
+        async with workers(config, listener) as ended:
+            yield Serving(url=url, ended=ended)
+        return
+    async with router(config, listener, None):
+        yield Serving(url=url)
+
+
+def _check(config: RouterConfig) -> None:
+    mistakes = []
     if config.policy not in POLICIES:
-        raise UsageError([f"--policy: {config.policy!r} must be one of {', '.join(POLICIES)}"])
+        mistakes.append(f"--policy: {config.policy!r} must be one of {', '.join(POLICIES)}")
+    if not 1 <= config.workers <= 64:
+        mistakes.append(f"--workers: {config.workers} must be a number from 1 to 64")
+    if mistakes:
+        raise UsageError(mistakes)
+
+
+@asynccontextmanager
+async def router(config: RouterConfig, listener: socket.socket, shared: Shared | None) -> AsyncIterator[None]:
+    """One process of a router: serving and knowing its backends on enter, drained on leave."""
     proxy = _proxy(config)
     probing = Probing(
         proxy,
@@ -98,19 +75,20 @@ async def serve(config: RouterConfig) -> AsyncIterator[Serving]:
         random=Random(),
     )
     proxy.found_down = probing.hurry
-
     followers = _Followers(proxy, probing)
     if config.static_services is not None:
         followers.listed("static", load_static(config.static_services))
     registries = [_registry(url, config, followers) for url in config.registry]
-    proxy.add_pages(Pages(proxy, registries).table())
+    proxy.add_pages(Pages(proxy, registries, shared).table())
     tls = tls_context(config)
-    listener = listen(config.host, config.port)
     await asyncio.gather(*(registry.ask() for registry in registries))
-    async with _running(proxy.watch_time(), *(registry.follow() for registry in registries)):
+    busy: list[Coroutine[Any, Any, None]] = [proxy.watch_time(), *(one.follow() for one in registries)]
+    if shared is not None:
+        busy.append(shared.follow(proxy, registries))
+    async with _running(busy):
         server = await asyncio.get_running_loop().create_server(lambda: Front(proxy), sock=listener, ssl=tls)
         try:
-            yield Serving(url=url_of(listener, "https" if tls else "http"))
+            yield
         finally:
             proxy.draining = True
             server.close()
@@ -133,7 +111,7 @@ def _proxy(config: RouterConfig) -> Proxy:
             ejectable=config.ejectable,
         ),
         settings=_settings(config, tokens),
-        callers=load_callers(config.callers, tokens),
+        callers=load_callers(config.callers, tokens, config.workers),
         access_log=log_access if config.access_log else None,
     )
 
@@ -203,15 +181,14 @@ def _registry(url: str, config: RouterConfig, followers: _Followers) -> Registry
 
 
 @asynccontextmanager
-async def _running(*coroutines: object) -> AsyncIterator[None]:
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]  # type: ignore[call-overload]
+async def _running(coroutines: Iterable[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def log_access(exchange: Exchange, outcome: Outcome) -> None:

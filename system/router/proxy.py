@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from system.breaker import CLOSED
+from system.breaker import CLOSED, Snapshot
 from system.router.asked import read_asked, read_asked_of
 from system.router.backends import Backend
 from system.router.budget import RetryBudget
@@ -52,6 +52,9 @@ SHORT_PATHS = frozenset(
         b"/detokenize",
     }
 )
+
+
+TICK = 0.25  # seconds between looks at what takes too long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,8 @@ class Proxy:
         self.draining = False
         self.found_down: Callable[[Backend], None] | None = None  # told when a backend is not there
         self._proxied = SHORT_PATHS | {b"/v1" + path for path in SHORT_PATHS}
+        self.tell: Callable[[Backend, str], None] | None = None  # the other processes, what was found out
+        self.loop_lag = 0.0  # seconds by which a timer was late, at most lately
         self._pages: dict[bytes, Page] = {}
         self._pools: dict[Backend, Pool] = {}
         self.callers = callers
@@ -233,6 +238,7 @@ class Proxy:
         if breaker.record(ticket, outcome.verdict, now):
             log.warning("breaker of %s: %s, was %s", backend.name, breaker.state.value, before.value)
             self.totals.transitions[backend.name, breaker.state.value] += 1
+            self._tell(backend, "breaker")
         if before is not CLOSED or breaker.state is not CLOSED:
             self.table.heed_breaker(backend, now)
         if self.settings.outstanding:
@@ -264,6 +270,7 @@ class Proxy:
         now = self.clock()
         backend.breaker.rest(now + seconds)
         self.table.heed_breaker(backend, now)
+        self._tell(backend, "breaker")
 
     def ended(self, exchange: Exchange, outcome: Outcome) -> None:
         self.exchanges.discard(exchange)
@@ -313,6 +320,7 @@ class Proxy:
             self.pool(backend).drop_idle()
             if self.found_down is not None:
                 self.found_down(backend)
+            self._tell(backend, "down")
 
     def silent(self, backend: Backend, why: str) -> None:
         """A backend does not answer probes: requests that wait for it, and may, go elsewhere."""
@@ -325,14 +333,38 @@ class Proxy:
     def lives(self, backend: Backend, why: str) -> None:
         if self.table.mark_up(backend):
             log.info("using %s at %s again: %s", backend.name, backend.entry.url, why)
+            self._tell(backend, "up")
+
+    # what other processes of this router have found out
+
+    def _tell(self, backend: Backend, what: str) -> None:
+        if self.tell is not None:
+            self.tell(backend, what)
+
+    def heard_down(self, backend: Backend, reason: str) -> None:
+        if self.table.mark_down(backend, reason, self.clock()):
+            self.pool(backend).drop_idle()
+            if self.found_down is not None:
+                self.found_down(backend)
+
+    def heard_up(self, backend: Backend, _: str) -> None:
+        self.table.mark_up(backend)
+
+    def heard_breaker(self, backend: Backend, snapshot: Snapshot, rests_until: float) -> None:
+        now = self.clock()
+        backend.breaker.adopt(snapshot, now)
+        backend.breaker.rest(rests_until)
+        self.table.heed_breaker(backend, now)
 
     # time
 
     async def watch_time(self) -> None:
         """End what takes too long, for as long as the router runs."""
         for tick in itertools.count(1):
-            await asyncio.sleep(0.25)
+            due = self.clock() + TICK
+            await asyncio.sleep(TICK)
             now = self.clock()
+            self.loop_lag = max(now - due, self.loop_lag * 0.9)
             for exchange in list(self.exchanges):
                 exchange.check(now)
             self._let_time_pass(now)

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from system.router.program import RouterConfig, serve
+from system.router.program import serve
+from system.router.settings import RouterConfig
 
 ADDRESS = "127.77.3.1"
 T = TypeVar("T")

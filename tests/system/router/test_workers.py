@@ -1,0 +1,156 @@
+"""Several processes behind one port: they agree on backends and breakers, and answer for each other's counts."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from system.errors import UsageError
+from system.router.counts import BOUNDS
+from system.router.metrics import Sums, add
+from system.router.program import RouterConfig, serve
+from tests.system.router.stage import (
+    ADDRESS,
+    Call,
+    FakeBackend,
+    Stage,
+    free_port,
+    play,
+    request,
+    until,
+    whole,
+)
+
+CHAT = b'{"model":"m","messages":[]}'
+
+
+async def fails(_: FakeBackend, call: Call) -> None:
+    await call.send(whole(b'{"error":{}}', "500 Internal Server Error"))
+
+
+@asynccontextmanager
+async def workers(tmp_path: Path, *backends: FakeBackend, count: int = 2) -> AsyncIterator[tuple[Stage, int]]:
+    """The program with several workers; and its pid."""
+    for backend in backends:
+        await backend.start()
+    static, port = tmp_path / "static.json", free_port()
+    static.write_text(json.dumps([backend.entry for backend in backends]))
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "system", "router", "--host", ADDRESS, "--port", str(port), "--drain", "1"),
+        *("--static-services", str(static), "--workers", str(count), "--policy", "round-robin"),
+        *("--log-level", "error"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert program.stdout is not None
+    assert await program.stdout.readline()
+    stage = Stage(port, f"http://{ADDRESS}:{port}")
+    try:
+        yield stage, program.pid
+    finally:
+        for client in stage.clients:
+            client.close()
+        program.terminate()
+        assert await program.wait() == 0
+        assert not children(program.pid)
+        for backend in backends:
+            await backend.stop()
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.slow
+def test_what_one_process_finds_out_the_others_know(tmp_path: Path) -> None:
+    """A breaker that one process opened is open in all; a backend that one found dead is down in all."""
+
+    async def scene() -> None:
+        bad, good, dead = FakeBackend("bad", fails), FakeBackend("good"), FakeBackend("dead", models=("d",))
+        async with workers(tmp_path, bad, good, dead) as (stage, _):
+            client = await stage.connect()
+            for _ in range(30):
+                await client.send(request("POST", "/v1/chat/completions", CHAT))
+                await client.answer()
+            await dead.stop()
+            await client.send(request("POST", "/v1/chat/completions", CHAT.replace(b'"m"', b'"d"')))
+            assert (await client.answer()).status == 503
+
+            async def all_agree() -> bool:
+                views = [await stage.services() for _ in range(16)]
+                open_everywhere = all(view["bad"]["breaker"] == "open" for view in views)
+                return open_everywhere and not any(view["dead"]["healthy"] for view in views)
+
+            await until(all_agree, within=0.9)  # sooner than every process would probe by itself, twice
+            await dead.start()
+
+    play(scene())
+
+
+@pytest.mark.slow
+def test_metrics_and_stats_tell_the_sum(tmp_path: Path) -> None:
+    """Whichever process answers, the counts are those of all."""
+
+    async def scene() -> None:
+        async with workers(tmp_path, FakeBackend("a"), FakeBackend("b")) as (stage, _):
+            for _ in range(40):
+                assert (await stage.chat()).status == 200
+
+            async def all_told() -> bool:
+                pages = [(await stage.ask("GET", "/metrics")).body.decode() for _ in range(8)]
+                stats = [(await stage.ask("GET", "/stats")).json["services"] for _ in range(8)]
+                counted = all("muster_router_requests_total 40\n" in page for page in pages)
+                return counted and all(sum(one["request_count"] for one in view) == 40 for view in stats)
+
+            await until(all_told)
+
+    play(scene())
+
+
+@pytest.mark.slow
+def test_worker_that_dies_is_replaced(tmp_path: Path) -> None:
+    """The others go on; soon there are as many as before."""
+
+    async def scene() -> None:
+        async with workers(tmp_path, FakeBackend("a")) as (stage, pid):
+            before = children(pid)
+            os.kill(before[0], signal.SIGKILL)
+            await until(lambda: len(children(pid)) == 2 and before[0] not in children(pid))
+            assert {(await stage.chat()).status for _ in range(8)} == {200}
+
+    play(scene())
+
+
+def test_number_of_workers_is_checked() -> None:
+    """Zero processes serve nobody."""
+
+    async def scene() -> None:
+        with pytest.raises(UsageError, match="--workers"):
+            async with serve(RouterConfig(host=ADDRESS, port=0, workers=0)):
+                pass
+
+    play(scene())
+
+
+def test_sums_survive_the_way_between_processes() -> None:
+    """Values by metric and labels, and histograms, add up after JSON and back."""
+    labels = (("backend", "a"),)
+    buckets = [1.0] * (len(BOUNDS) + 2)
+    one = Sums({"n": {labels: 1, (): 2}}, {"h": {labels: buckets}})
+    other = Sums.from_json(json.loads(json.dumps(one.as_json())))
+    both = add([one, other])
+    assert (both.get("n", labels), both.get("n", ()), both.get("n", (("x", "y"),))) == (2, 4, 0)
+    assert both.histograms["h"][labels] == [2.0] * len(buckets)
