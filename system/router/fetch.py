@@ -28,6 +28,7 @@ class _Answer:
         self.moved = asyncio.Event()
         self.over = False
         self.error: FetchError | None = None
+        self.connection: Connection | None = None
 
     def head(self, head: Head) -> None:
         self.status, self.streamed = head.status, head.streamed
@@ -51,6 +52,11 @@ class _Answer:
         self.error = FetchError(f"{failure.value}: {why}", failure)
         self.moved.set()
 
+    def let_go(self) -> None:
+        """Give up what has not come; the connection of a whole answer may carry another request by now."""
+        if self.connection is not None and self.connection.sink is self:
+            self.connection.abandon()
+
     async def more(self) -> None:
         """Wait until something has come; raises FetchError when nothing will."""
         while not (self.over or self.error):
@@ -64,17 +70,17 @@ class _Answer:
 
 async def get(pool: Pool, path: str, *, host: str, headers: bytes = b"", timeout: float) -> tuple[int, bytes]:
     """Status and body of a GET; raises FetchError when there is none within the time."""
-    connection: Connection | None = None
+    answer = _Answer()
     try:
         async with asyncio.timeout(timeout):
-            connection, answer = await _ask(pool, path, host, headers)
+            await _ask(answer, pool, path, host, headers)
             while not answer.over:
                 await answer.more()
     except TimeoutError:
         msg = f"no answer within {timeout:g} s"
         raise FetchError(msg) from None
     finally:
-        _let_go(connection)
+        answer.let_go()
     return answer.status, b"".join(answer.parts)
 
 
@@ -92,11 +98,11 @@ async def stream(
 
     Raises FetchError when it breaks, does not begin within `timeout`, or says nothing for `silence` seconds.
     """
-    connection: Connection | None = None
+    answer = _Answer()
     patience = timeout
     try:
         async with asyncio.timeout(timeout):
-            connection, answer = await _ask(pool, path, host, headers)
+            await _ask(answer, pool, path, host, headers)
         while not answer.over:
             async with asyncio.timeout(patience):
                 await answer.more()
@@ -111,22 +117,16 @@ async def stream(
         msg = f"nothing within {patience:g} s"
         raise FetchError(msg) from None
     finally:
-        _let_go(connection)
+        answer.let_go()
     return 200
 
 
-async def _ask(pool: Pool, path: str, host: str, headers: bytes) -> tuple[Connection, _Answer]:
+async def _ask(answer: _Answer, pool: Pool, path: str, host: str, headers: bytes) -> None:
     try:
         connection = pool.take() or await pool.connect()
     except OSError as error:
         why = error.strerror or str(error) or "no connection in time"
         raise FetchError(why, failure_to_connect(error)) from None
-    answer = _Answer()
+    answer.connection = connection
     request = f"GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: */*\r\n".encode() + headers + b"\r\n"
     connection.request(answer, request, b"")
-    return connection, answer
-
-
-def _let_go(connection: Connection | None) -> None:
-    if connection is not None and connection.sink is not None:
-        connection.abandon()
