@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import EnvironmentFailure, HarnessBug
 from harness.hosts.attachment import Attachment
 from harness.hosts.base import Exit
+from harness.hosts.engine import LOST
 from harness.hosts.sandbox import tar_of
 from harness.quantities import parse_size
 
@@ -103,6 +104,12 @@ class ContainerService:
         if not self._ended.done():
             self._ended.set_result(exit_)
         return exit_
+
+    def lost(self) -> None:
+        """Nothing more will be heard of it."""
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_exception(EnvironmentFailure(LOST))
+            self._ended.exception()  # it need not be asked for
 
     async def remove(self, engine: Engine) -> None:
         """Remove the container; its log is whole afterwards."""

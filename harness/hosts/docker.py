@@ -19,7 +19,7 @@ from harness.events import HostDown, HostUp, Note, ServiceExited, ServiceStartin
 from harness.guard import guarded
 from harness.hosts.base import Process
 from harness.hosts.container import ContainerService
-from harness.hosts.engine import Engine, connect, have_images
+from harness.hosts.engine import LOST, Engine, connect, have_images
 from harness.hosts.process import ENDING
 from harness.hosts.sandbox import IMAGE as SANDBOX_IMAGE
 from harness.hosts.sandbox import Sandbox
@@ -92,7 +92,7 @@ class DockerHosts:
     async def _up(self, topology: Topology, block: str) -> None:
         names = [host.name for host in topology.hosts]
         self.addresses = {name: f"{block}.{_FIRST_HOST + n}" for n, name in enumerate(names)}
-        self._stop_watching = self._engine.watch(f"{LABEL}={self._deployment}", self._heard)
+        self._stop_watching = self._engine.watch(f"{LABEL}={self._deployment}", self._heard, self._lost)
         await asyncio.gather(*(self._sandbox(name) for name in names))
         for name in names[:1]:
             if not await self.within_reach(name):
@@ -116,8 +116,7 @@ class DockerHosts:
         await sandbox.start()
 
     async def _close(self) -> None:
-        with suppress(Exception):
-            self._stop_watching()
+        self._stop_watching()
         for task in self._noting:
             task.cancel()
         await asyncio.gather(*(self._remove(sandbox) for sandbox in self._sandboxes.values()))
@@ -268,6 +267,11 @@ class DockerHosts:
             task = asyncio.create_task(self._note_end(service, int(attributes["exitCode"])))
             self._noting.add(task)
             task.add_done_callback(self._noting.discard)
+
+    def _lost(self) -> None:
+        self._workspace.history.append(Note(text=LOST))
+        for service in self._services.values():
+            service.lost()
 
     async def _note_end(self, service: ContainerService, code: int) -> None:
         expected = service.expected

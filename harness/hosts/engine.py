@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 OLDEST_API = (1, 40)
+LOST = "the container engine does not answer any more"
 _THREADS = 16
 _CONNECT_WITHIN = 5.0
 _BUILD = Path(__file__).parents[2] / "docker" / "build.sh"
@@ -44,21 +46,36 @@ class Engine:
         except Exception as error:
             raise translated(error) from error
 
-    def watch(self, label: str, heard: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
-        """Call `heard`, in this loop, with every event of containers with the label; returns its end."""
+    def watch(
+        self, label: str, heard: Callable[[dict[str, Any]], None], lost: Callable[[], None]
+    ) -> Callable[[], None]:
+        """Call `heard`, in this loop, with every event of containers with the label; returns its end.
+
+        When the engine ends it instead, `lost` is called, once.
+        """
         loop = asyncio.get_running_loop()
         stream = self.api.events(decode=True, filters={"type": "container", "label": label})
+        wanted = True
+
+        def in_loop(call: Callable[..., None], *arguments: Any) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(call, *arguments)
 
         def listen() -> None:
-            try:
+            with suppress(Exception):  # however it ends, it has ended
                 for event in stream:
-                    loop.call_soon_threadsafe(heard, event)
-            except Exception:  # noqa: BLE001  # the stream was closed, or the engine is gone: calls will tell
-                return
+                    in_loop(heard, event)
+            if wanted:
+                in_loop(lost)
 
-        thread = threading.Thread(target=listen, name="engine events", daemon=True)
-        thread.start()
-        return stream.close
+        def stop() -> None:
+            nonlocal wanted
+            wanted = False
+            with suppress(Exception):
+                stream.close()
+
+        threading.Thread(target=listen, name="engine events", daemon=True).start()
+        return stop
 
     def close(self) -> None:
         """Let go of threads and connections."""
@@ -112,11 +129,14 @@ def unusable(url: str) -> str:
 
 def translated(error: Exception) -> EnvironmentFailure:
     """An error of the SDK in one line."""
+    from requests.exceptions import ConnectionError as NoConnection
+    from requests.exceptions import Timeout
+
     explanation = getattr(error, "explanation", None)
     if explanation:
         return EnvironmentFailure(f"the container engine refused: {explanation}")
-    if "timed out" in str(error):
-        return EnvironmentFailure("the container engine does not answer any more")
+    if isinstance(error, (NoConnection, Timeout)):
+        return EnvironmentFailure(LOST)
     return EnvironmentFailure(f"the container engine failed: {error}")
 
 
