@@ -1,0 +1,199 @@
+"""Named tensors in the messages of the Open Inference Protocol, and back. No I/O.
+
+Payloads are not copied: raw contents of a large message are found by walking over its fields and handed out
+as views, and are put behind a message without having been part of it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from google.protobuf.message import DecodeError
+
+from system.datatypes import (
+    FIELDS,
+    Array,
+    Datatype,
+    Raw,
+    TensorError,
+    from_raw,
+    from_values,
+    named,
+    to_raw,
+    to_values,
+)
+from system.proto.inference_pb2 import ModelInferRequest, ModelInferResponse
+
+RAW_FIELD = {ModelInferRequest: 7, ModelInferResponse: 6}
+WALK_FROM = 32 * 1024  # bytes: below, parsing a message whole is faster than walking over it
+
+Message = TypeVar("Message", ModelInferRequest, ModelInferResponse)
+AnyTensor = ModelInferRequest.InferInputTensor | ModelInferResponse.InferOutputTensor
+
+
+class Tensor(NamedTuple):
+    """A tensor's values; its datatype is kept, since BF16 looks like FP32 to numpy."""
+
+    datatype: str
+    array: Array
+
+
+def parse(kind: type[Message], data: bytes) -> tuple[Message, list[Raw]]:
+    """A message and its raw contents, which are views if it is large; raises DecodeError."""
+    if len(data) < WALK_FROM:
+        message = kind.FromString(data)
+        return message, list(_raw_contents(message))
+    rest, raws = _taken_out(data, RAW_FIELD[kind])
+    return kind.FromString(rest), raws
+
+
+def joined(message: ModelInferRequest | ModelInferResponse, raws: Sequence[Raw]) -> bytes:
+    """The message with raw contents behind it: each payload is copied once."""
+    head = message.SerializeToString()
+    if not raws:
+        return head
+    tag = bytes([RAW_FIELD[type(message)] << 3 | 2])
+    return b"".join([head, *(part for raw in raws for part in (tag, _varint(len(raw)), raw))])
+
+
+def read(what: str, tensors: Iterable[AnyTensor], raws: Sequence[Raw]) -> dict[str, Tensor]:
+    """All tensors of a message by name; `what` is what messages call them: input or output."""
+    given = list(tensors)
+    if raws and len(raws) != len(given):
+        msg = f"{len(raws)} raw contents for {len(given)} {what}s: give one for each {what}, in their order"
+        raise TensorError(msg)
+    found: dict[str, Tensor] = {}
+    for position, tensor in enumerate(given):
+        if tensor.name in found:
+            msg = f"{what} {tensor.name!r} is given twice"
+            raise TensorError(msg)
+        try:
+            array = _array(tensor, raws[position] if raws else None)
+        except TensorError as error:
+            msg = f"{what} {tensor.name!r}: {error}"
+            raise TensorError(msg) from None
+        found[tensor.name] = Tensor(tensor.datatype, array)
+    return found
+
+
+def write(
+    message: ModelInferRequest | ModelInferResponse, tensors: Mapping[str, Tensor], *, raw: bool
+) -> list[Raw]:
+    """Add tensors to a message; returns their raw contents, which `joined` puts behind it.
+
+    The protocol has one form a message. A datatype that has no typed contents makes all of them raw.
+    """
+    types = {name: named(tensor.datatype) for name, tensor in tensors.items()}
+    raw = raw or any(datatype.field is None for datatype in types.values())
+    raws: list[Raw] = []
+    for name, (datatype, array) in tensors.items():
+        shape = list(array.shape)
+        if isinstance(message, ModelInferRequest):
+            added: AnyTensor = message.inputs.add(name=name, datatype=datatype, shape=shape)
+        else:
+            added = message.outputs.add(name=name, datatype=datatype, shape=shape)
+        if raw:
+            raws.append(to_raw(array, types[name]))
+        else:
+            getattr(added.contents, types[name].field or "").extend(to_values(array, types[name]))
+    return raws
+
+
+def _array(tensor: AnyTensor, raw: Raw | None) -> Array:
+    if not tensor.datatype:
+        return _untyped(tensor, raw)
+    datatype = named(tensor.datatype)
+    if raw is not None:
+        if tensor.HasField("contents") and tensor.contents.ListFields():
+            msg = "contents and raw contents are both given: give one"
+            raise TensorError(msg)
+        return from_raw(datatype, tensor.shape, raw)
+    return from_values(datatype, tensor.shape, _values(tensor, datatype))
+
+
+def _values(tensor: AnyTensor, datatype: Datatype) -> Sequence[Any]:
+    if datatype.field is None:
+        msg = f"{datatype.name} has no typed contents: give raw contents"
+        raise TensorError(msg)
+    values: Sequence[Any] = getattr(tensor.contents, datatype.field)
+    if not values or len(tensor.contents.ListFields()) > 1:
+        filled = [field for field in FIELDS if getattr(tensor.contents, field)]
+        if any(field != datatype.field for field in filled):
+            msg = f"{datatype.name} belongs into {datatype.field}, but {', '.join(filled)} is filled"
+            raise TensorError(msg)
+    return values
+
+
+def _untyped(tensor: AnyTensor, raw: Raw | None) -> Array:
+    """Nothing, of no type: what the seed's client sends for an empty list."""
+    if raw or tensor.contents.ListFields() or list(tensor.shape) not in ([], [0]):
+        msg = "has no datatype"
+        raise TensorError(msg)
+    return from_values(named("FP32"), [0], [])
+
+
+def _raw_contents(message: ModelInferRequest | ModelInferResponse) -> Sequence[bytes]:
+    if isinstance(message, ModelInferRequest):
+        return message.raw_input_contents
+    return message.raw_output_contents
+
+
+def _taken_out(data: bytes, number: int) -> tuple[bytes, list[Raw]]:
+    """The message without its fields of that number, and these fields."""
+    view = memoryview(data)
+    kept: list[memoryview] = []
+    raws: list[Raw] = []
+    for field, start, payload, end in _fields(data):
+        if field == number and payload is not None:
+            raws.append(view[payload:end])
+        else:
+            kept.append(view[start:end])
+    return b"".join(kept), raws
+
+
+_FIXED = {1: 8, 5: 4}
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, int, int | None, int]]:
+    """The fields on the top floor: number, start, start of the payload if it has a length, end."""
+    position = 0
+    while position < len(data):
+        start = position
+        tag, position = _read_varint(data, position)
+        payload: int | None = None
+        match tag & 7:
+            case 0:
+                _, position = _read_varint(data, position)
+            case 2:
+                length, payload = _read_varint(data, position)
+                position = payload + length
+            case wire if wire in _FIXED:
+                position += _FIXED[wire]
+            case wire:
+                msg = f"wire type {wire} at byte {start}"
+                raise DecodeError(msg)
+        if position > len(data):
+            msg = f"the field at byte {start} ends beyond the message"
+            raise DecodeError(msg)
+        yield tag >> 3, start, payload, position
+
+
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < len(data) and shift < 70:
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+    msg = "a number without an end"
+    raise DecodeError(msg)
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
