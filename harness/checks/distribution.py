@@ -21,7 +21,7 @@ from harness.statistics import (
     shares_p_value,
     smallest_bias,
 )
-from harness.verdict import Verdict, failed, passed, unknown
+from harness.verdict import Verdict, failed, not_applicable, passed, unknown
 
 if TYPE_CHECKING:
     from harness.events import RequestDone
@@ -49,7 +49,8 @@ class Distribution:
     chance of at least `power`. Both follow from the number of requests, which `requests: auto` chooses; with
     too few of them the verdict is *unknown*. `weighted` expects shares in proportion to the weights; all
     others expect equal shares (of `least-outstanding` that is true for services of equal speed). Requests
-    that failed are not counted: `availability` judges those.
+    that failed are not counted: `availability` judges those. A model that one service alone offers is *not
+    applicable*.
     """
 
     policy: Literal["round-robin", "random", "weighted", "least-outstanding", "even"]
@@ -76,9 +77,9 @@ class Distribution:
 
     def lint(self, facts: Facts, load: Mapping[str, object]) -> Sequence[str]:
         """Shares that make no sense, and a number of requests that cannot decide."""
-        if not (self.over or self.weights or facts.offers()):
-            return []  # who serves is discovered when the run begins
         shares = self._shares(facts, str(load.get("model") or load.get("chat") or ""))
+        if not (self.over or self.weights) and len(shares) < 2:
+            return []  # how many offer a model is the topology's matter, and may be discovered
         mistakes = self._mistakes(shares)
         if self.strict and load.get("concurrency", 1) != 1:
             mistakes.append("'strict' needs one request at a time: 'concurrency: 1'")
@@ -97,8 +98,8 @@ class Distribution:
             return unknown(NOTHING_SENT)
         models = {done.model for done in requests if done.model}
         shares = self._shares(evidence.facts, models.pop() if len(models) == 1 else "")
-        if mistakes := self._mistakes(shares):
-            return unknown("; ".join(mistakes))
+        if moot := self._moot(shares):
+            return moot
         answers = [done for done in requests if is_ok(done)]
         names = [serving_name(done, evidence.facts, shares) for done in answers]
         if reason := _unattributed(names, shares, evidence):
@@ -110,6 +111,12 @@ class Distribution:
         if self.strict:
             return self._judge_cycles(answers, names, shares)
         return self._judge_shares(served, shares, [done for done in requests if not is_ok(done)])
+
+    def _moot(self, shares: Mapping[str, float]) -> Verdict | None:
+        if not self.over and len(shares) == 1:
+            return not_applicable(f"only {listed(shares)} serves these requests: there is nothing to spread")
+        mistakes = self._mistakes(shares)
+        return unknown("; ".join(mistakes)) if mistakes else None
 
     def _judge_shares(
         self, served: Counter[str], shares: Mapping[str, float], lost: Sequence[RequestDone]

@@ -1,6 +1,7 @@
 """Check `distribution`."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -146,6 +147,16 @@ def test_a_sample_too_small_is_seen_before_the_start(load: dict[str, Any]) -> No
     (mistake,) = EVEN.lint(TWO_SERVERS, {"model": "model-1", **load})
     assert "takes 1302 answers" in mistake
     assert mistake.startswith(f"{load.get('requests', 50)} requests cannot decide this")
+
+
+def test_a_model_that_one_service_offers_is_not_applicable() -> None:
+    """Nothing can be spread over one; that is the topology's matter and no mistake of the scenario."""
+    facts = replace(TWO_SERVERS, services=TWO_SERVERS.services[:4])
+    assert Distribution("even").lint(facts, {"model": "model-1", "requests": "auto"}) == []
+    story = Story(facts=facts).request(1, A)
+    verdict = Distribution("even").judge(story.evidence())
+    assert verdict.status is Status.NOT_APPLICABLE
+    assert verdict.message == f"only {A} serves these requests: there is nothing to spread"
 
 
 @pytest.mark.parametrize("load", [{"requests": 1286}, {"requests": "auto"}, {"rate": 50.0}, {}])
