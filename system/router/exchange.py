@@ -282,7 +282,10 @@ class Exchange:
                 refusal = QUEUE_TIMEOUT.saying(model=self.asked.model[:200], seconds=seconds)
                 self._refuse(refusal, Outcome.REFUSED)
             return
-        late = None if self._paused or self._connection is None else self.proxy.timeouts.exceeded(self, now)
+        if self._paused or self._connection is None:
+            return
+        age, silence = now - self.began, now - self.last_heard
+        late = self.proxy.timeouts.exceeded(age=age, silence=silence, started=self.started)
         if late:
             self._give_up(late)
 

@@ -25,8 +25,8 @@ from system.router.outcomes import Outcome
 from system.router.pages import Pages
 from system.router.policies import POLICIES, Options
 from system.router.probing import Probing
-from system.router.proxy import Proxy, Settings, Timeouts
-from system.router.reader import Limits
+from system.router.proxy import Proxy
+from system.router.rules import Limits, Settings, Timeouts
 from system.router.settings import RouterConfig
 from system.router.sharing import Shared
 from system.router.table import Changes, Table

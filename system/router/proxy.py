@@ -5,10 +5,9 @@ import itertools
 import logging
 import math
 import os
-import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from system.breaker import CLOSED, Snapshot
 from system.router.asked import read_asked, read_asked_of
@@ -21,7 +20,6 @@ from system.router.exchange import Exchange
 from system.router.front import Front
 from system.router.headers import REQUEST_HEADERS, keep_authorization, read_session
 from system.router.outcomes import FAILURES, Failure, Outcome
-from system.router.reader import Limits
 from system.router.refusals import (
     MODEL_NOT_ALLOWED,
     NO_BACKEND,
@@ -33,6 +31,7 @@ from system.router.refusals import (
     Refusal,
 )
 from system.router.request import Page, Request
+from system.router.rules import Settings
 from system.router.table import Changes, Table
 from system.router.upstream import Pool
 
@@ -55,51 +54,6 @@ SHORT_PATHS = frozenset(
 
 
 TICK = 0.25  # seconds between looks at what takes too long
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """How long a backend may be silent, in seconds."""
-
-    connect: float = 2.0
-    first_byte: float = 600.0
-    gap: float = 300.0
-    total: float = 1800.0
-
-    def exceeded(self, exchange: Exchange, now: float) -> str | None:
-        """Which of them an exchange has exceeded, in words."""
-        if now - exchange.began > self.total:
-            return f"not complete after {self.total:g} s"
-        if not exchange.started:
-            late = now - exchange.last_heard > self.first_byte
-            return f"no first byte within {self.first_byte:g} s" if late else None
-        late = now - exchange.last_heard > self.gap
-        return f"nothing more within {self.gap:g} s" if late else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What a router's behaviour depends on, beside its backends and its policy."""
-
-    limits: Limits = field(default_factory=Limits)
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    idle_timeout: float = 4.0
-    """Seconds an unused connection to a backend is kept: less than servers keep theirs."""
-    tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
-    """How backends with an https URL are verified."""
-    peer_headers: bytes = b""
-    """Header lines every request to a backend gets: the router's own token, if it has one."""
-    session_header: str = "session"
-    retry_share: float = 0.2
-    """Retries and hedges, as a share of requests."""
-    hedge_after: float = 0.0
-    """Seconds without a first byte after which another backend is asked as well; 0: never."""
-    outstanding: int = 0
-    """Requests that one backend may have at a time; 0: any number."""
-    queue: int = 100
-    """Requests per model that may wait for a backend to have room."""
-    queue_wait: float = 30.0
-    """Seconds they may wait."""
 
 
 class Proxy:

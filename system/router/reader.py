@@ -6,7 +6,6 @@ because a request that hides in another is how one client gets at another's answ
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import httptools
 
@@ -14,21 +13,11 @@ from system.router.headers import REQUEST_HEADERS
 from system.router.headers import Reader as HeaderReader
 from system.router.refusals import BODY_TOO_LARGE, HEAD_TOO_LARGE, MALFORMED, NO_ROOM, NOT_JSON, Refusal
 from system.router.request import Request
+from system.router.rules import Limits
 from system.router.scan import NotAnObject
 from system.router.spool import Spool
 
 LARGE_BODY = 1024 * 1024  # bytes from which on a body is kept on disk
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a client may send, and how long it may take."""
-
-    head: int = 65_536
-    body: int = 128 * 1024 * 1024
-    keep_alive: float = 75.0
-    request: float = 30.0
-    stuck: float = 60.0
 
 
 class Refused(Exception):

@@ -2,9 +2,10 @@
 
 import pytest
 
-from system.router.reader import Limits, Reader, Refused
+from system.router.reader import Reader, Refused
 from system.router.refusals import UNKNOWN_PATH, Refusal
 from system.router.request import Request
+from system.router.rules import Limits
 
 POST = b"POST /v1/x HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
