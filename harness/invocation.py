@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import Place, Problem, ScenarioError, did_you_mean
 from harness.hosts import HOSTS
+from harness.hosts.engine import SOCKET, unusable
 from harness.settings import OBSERVE_EVERY, RunSettings
 
 if TYPE_CHECKING:
     from harness.model import Scenario
 
+AUTO = "auto"
+HOSTS_VARIABLE = "MUSTER_HOSTS"
+"""Environment variable that says which hosts `auto` means."""
 ATTACHED_CAP = 200
 """Requests a load may send to servers that others use, unless --max-requests says otherwise."""
 ATTACHED_EVERY = 0.5
@@ -27,7 +33,7 @@ ATTACHED_EVERY = 0.5
 class Invocation:
     """The options of a call; see `pytest --help` or `muster run --help`."""
 
-    hosts: str = "auto"
+    hosts: str = AUTO
     attach: tuple[str, ...] = ()
     inventory: str = ""
     registry_port: int = 18000
@@ -59,14 +65,14 @@ class Invocation:
         """Which kind of hosts to use, and why that one."""
         if self.attached:
             return "attached", "servers that already run are judged"
-        if self.hosts != "auto":
-            if self.hosts not in HOSTS:
-                known = did_you_mean(self.hosts, [*HOSTS, "auto"])
-                raise ScenarioError(
-                    [Problem(Place("--hosts"), f"no hosts kind is called '{self.hosts}'.{known}")]
-                )
-            return self.hosts, "asked for with --hosts"
-        return "process", "the default: hosts are loopback addresses, services are processes"
+        asked = self.hosts if self.hosts != AUTO else os.environ.get(HOSTS_VARIABLE, AUTO)
+        if asked == AUTO:
+            return embedded_hosts()
+        where = "--hosts" if asked == self.hosts else HOSTS_VARIABLE
+        if asked not in HOSTS:
+            known = did_you_mean(asked, [*HOSTS, AUTO])
+            raise ScenarioError([Problem(Place(where), f"no hosts kind is called '{asked}'.{known}")])
+        return asked, f"asked for with {where}"
 
     def headers(self) -> dict[str, str]:
         """What goes with every request of the harness."""
@@ -101,6 +107,17 @@ class Invocation:
             observe_every=ATTACHED_EVERY if self.attached else OBSERVE_EVERY,
             environment=environment(),
         )
+
+
+def embedded_hosts() -> tuple[str, str]:
+    """Containers where an engine can be used, else processes; and why."""
+    url = os.environ.get("DOCKER_HOST") or SOCKET
+    if find_spec("docker") is None:
+        return "process", "containers need the Docker SDK: pip install 'muster[docker]'"
+    why = unusable(url)
+    if why:
+        return "process", why.partition(":")[0] if "answers" in why else why
+    return "docker", f"a Docker Engine answers at {url}"
 
 
 def environment() -> dict[str, str]:
