@@ -121,6 +121,15 @@ programs() {
     layer "$1" "$2" "$work/programs"
 }
 
+# Removes what was built before and nobody runs, but for the newest few: other checkouts may use this engine.
+forget_old() {
+    local name
+    for name in muster-system muster-deps; do
+        docker image ls --format '{{.Repository}}:{{.Tag}}' "$name" | { grep -v ':local$' || true; } | tail -n +6 |
+            xargs -r docker rmi >/dev/null 2>&1 || true
+    done
+}
+
 # --- all of it --------------------------------------------------------------------------------------------------
 
 build() {
@@ -137,6 +146,7 @@ build() {
     there "$system" || programs "$deps" "$system"
     docker tag "$system" muster-system:local
     docker tag "$base" muster-sandbox:local
+    forget_old
     say "muster-system:local is $system, muster-sandbox:local is $base"
 }
 

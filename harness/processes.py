@@ -110,7 +110,7 @@ def is_alive(pid: int, born: int) -> bool:
 
 
 def send_signal(pid: int, born: int, signal: int) -> bool:
-    """Signal that very process; False when it is gone, also when its pid is another process's by now."""
+    """Signal that very process; False when that cannot be: it is gone, or another user's by now."""
     try:
         handle = os.pidfd_open(pid)
     except OSError:
@@ -119,7 +119,7 @@ def send_signal(pid: int, born: int, signal: int) -> bool:
         if not is_alive(pid, born):
             return False
         signals.pidfd_send_signal(handle, signal)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return False
     finally:
         os.close(handle)

@@ -58,10 +58,7 @@ class Processes:
 
     def remove(self) -> None:
         for stat in self._found:
-            try:
-                processes.send_signal(stat.pid, stat.born, signal.SIGKILL)
-            except PermissionError:  # another user's by now: it stays in what `find` reports
-                continue
+            processes.send_signal(stat.pid, stat.born, signal.SIGKILL)
 
 
 def _containers(journal: Journaled) -> Kind:

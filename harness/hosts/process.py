@@ -123,7 +123,11 @@ class ProcessHosts:
     @asynccontextmanager
     async def service(self, spec: ServiceSpec) -> AsyncIterator[ProcessService]:
         """Start a service; leaving stops it and everything it started."""
-        log = self._workspace.directory.log(spec.host, spec.name)
+        try:
+            log = self._workspace.directory.log(spec.host, spec.name)
+        except OSError as error:
+            msg = f"{spec.name} cannot have a log: {error.strerror}: {error.filename}"
+            raise EnvironmentFailure(msg) from error
         service = ProcessService(spec, self.addresses[spec.host], log)
         self._services[spec.name] = service
         try:
@@ -183,9 +187,13 @@ class ProcessHosts:
                 where = f"port {port} of {spec.host} ({service.address})"
                 msg = f"{spec.name} cannot start: {where} is taken by {ports.holder(service.address, port)}"
                 raise EnvironmentFailure(msg)
-        start = self._prepare(service)
-        service.log_from = start.log.stat().st_size if start.log.exists() else 0
-        self._journal.intend({"service": spec.name, "host": spec.host})
+        try:
+            start = self._prepare(service)
+            service.log_from = start.log.stat().st_size if start.log.exists() else 0
+            self._journal.intend({"service": spec.name, "host": spec.host})
+        except OSError as error:
+            msg = f"{spec.name} cannot start: {error.strerror}: {error.filename or 'the journal'}"
+            raise EnvironmentFailure(msg) from error
         program = service.program = start_program(start)
         service.known.add(program.identity)
         self._journal.note({"pid": program.pid, "born": program.born, "service": spec.name})
@@ -284,11 +292,7 @@ def _write_files(folder: Path, spec: ServiceSpec) -> None:
         if not path.resolve().is_relative_to(folder.resolve()):
             msg = f"{spec.name}: the file '{name}' would be outside of the service's folder"
             raise EnvironmentFailure(msg)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.chmod(0o600)
-            path.write_text(content, encoding="utf-8")
-        except OSError as error:
-            msg = f"{spec.name}: cannot write its file {path}: {error.strerror}"
-            raise EnvironmentFailure(msg) from error
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        path.write_text(content, encoding="utf-8")

@@ -340,6 +340,46 @@ def test_a_file_cannot_leave_the_services_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("where", ["services/server1/a", "logs/server1"])
+def test_a_disk_that_takes_nothing_is_named(tmp_path: Path, where: str) -> None:
+    """A folder that cannot be made is the environment's fault, with its path."""
+    path = tmp_path / where
+    path.parent.mkdir(parents=True)
+    path.write_text("in the way")
+
+    async def body(hosts: ProcessHosts, service: ProcessService) -> None:
+        raise AssertionError
+
+    with pytest.raises(EnvironmentFailure, match=f"^a cannot .*: .*{where}"):
+        run_with(tmp_path, body, program())
+
+
+@pytest.mark.slow
+def test_forty_deployments_at_once(tmp_path: Path) -> None:
+    """Deployments side by side share no address, and each ends only its own processes."""
+    count = 40
+
+    async def one(number: int, all_up: asyncio.Barrier) -> str:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        spec = program(ports=(8000,))
+        async with running(workspace_in(folder), spec) as (hosts, service):
+            await all_up.wait()
+            if number % 2:
+                await all_up.wait()
+                assert service.alive
+            else:
+                await hosts.stop("a")
+                await all_up.wait()
+            return str(hosts.addresses["server1"])
+
+    async def main() -> list[str]:
+        barrier = asyncio.Barrier(count)
+        return await asyncio.gather(*(one(number, barrier) for number in range(count)))
+
+    assert len(set(asyncio.run(main()))) == count
+
+
 def test_a_service_that_runs_cannot_be_started_again(tmp_path: Path) -> None:
     """A second start of a running service is refused instead of being forgotten."""
 
