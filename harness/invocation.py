@@ -12,9 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.containers import SOCKET
 from harness.errors import Place, Problem, ScenarioError, did_you_mean
 from harness.hosts import HOSTS
-from harness.hosts.engine import SOCKET, unusable
+from harness.hosts.engine import unusable
 from harness.settings import OBSERVE_EVERY, RunSettings
 
 if TYPE_CHECKING:
