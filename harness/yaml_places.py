@@ -285,9 +285,11 @@ class _Builder:
         return Node(value, place, keys)
 
     def _key(self, event: Any, depth: int) -> str | None:
-        if isinstance(event, yaml.ScalarEvent):
-            return str(event.value)
         place = self._place(event)
+        if isinstance(event, yaml.ScalarEvent):
+            if event.anchor:
+                self._anchors[event.anchor] = (Node(str(event.value), place), 1)
+            return str(event.value)
         node = self._node(event, depth + 1)
         if isinstance(event, yaml.AliasEvent) and isinstance(node.value, str):
             return node.value

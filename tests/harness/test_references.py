@@ -105,6 +105,11 @@ def test_names_of_the_environment_are_not_told() -> None:
     assert "TOKEN" not in str(error.value)
 
 
+def test_plain_values_of_every_shape_are_escaped() -> None:
+    """Parameters may be lists and mappings; numbers stay numbers."""
+    assert escape({"{a}": ["{b}", 1, ("{c}",), None]}) == {"{{a}}": ["{{b}}", 1, ("{{c}}",), None]}
+
+
 def test_keys_are_texts_too() -> None:
     """References in the keys of a mapping are replaced; places stay where they were."""
     problems = Problems()

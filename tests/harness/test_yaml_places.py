@@ -90,6 +90,12 @@ def test_a_byte_order_mark_is_not_a_key(tmp_path: Any) -> None:
         ("a: &b [*b]\n", "t.yaml:1: *b stands for nothing, or for what it is itself a part of"),
         ("a: 1\na: 2\n", "t.yaml:2: 'a' is written twice, first in line 1"),
         ("? [a]\n: 1\n", "t.yaml:1: a key must be text, got a list."),
+        ("&k a: 1\n*k : 2\n", "t.yaml:2: 'a' is written twice, first in line 1"),
+        (
+            "&k {a: 1}: 1\n",
+            't.yaml:1: a key must be text, got a mapping. Quote a reference in braces: "{router.url}".',
+        ),
+        ("a: \ud800", "t.yaml: the text holds characters that UTF-8 does not have"),
         ("a: {<<: 5}\n", "t.yaml:1: << takes mappings, got 5"),
         ("a: !color red\n", "t.yaml:1: the tag !color means nothing here"),
         ("a:\n  - b\n\t- c\n", "t.yaml:3: not valid YAML: a tab; YAML is indented with spaces"),
@@ -100,3 +106,22 @@ def test_mistakes(text: str, told: str) -> None:
     problems = Problems()
     parse_yaml(text, "t.yaml", problems)
     assert [str(problem) for problem in problems.found] == [told]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x" * 60, f"'{'x' * 60}'"),
+        ("x" * 61, f"'{'x' * 57}...'"),
+        ("true", "true"),
+        ("1.5", "1.5"),
+        ("", "nothing"),
+        ("[]", "an empty list"),
+        ("[1]", "a list"),
+        ("{}", "an empty mapping"),
+        ("{b: 1}", "a mapping"),
+    ],
+)
+def test_how_a_message_quotes_a_value(text: str, shown: str) -> None:
+    """Text in quotes and cut short, everything else by what it is."""
+    assert parsed(f"a: {text}\n").value["a"].shown() == shown
