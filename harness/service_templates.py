@@ -78,7 +78,10 @@ class ServiceTemplate:
         stated = self.node.value.get("kind")
         if stated is None:
             return None
-        if not isinstance(stated.value, str) or stated.value not in self.kinds:
+        if not isinstance(stated.value, str):
+            self.problems.add(stated, f"kind: expected the name of a service kind, got {stated.shown()}")
+            return None
+        if stated.value not in self.kinds:
             message = (
                 f"no service kind is called {stated.shown()}.{did_you_mean(str(stated.value), self.kinds)}"
             )
