@@ -129,7 +129,7 @@ async def fault(stage: Stage, step: Step) -> AsyncIterator[Doing]:
         yield Doing(since=proven.t, nested_since=proven.t)
     finally:
         await _heal(stage, context, receipt, names)
-        for service in hit:
+        for service in set(hit) - set(deployment.down()):
             stage.disturbed.remove(service)
     _all_up(stage, f"after {names['what']} {names['target']} was healed")
 

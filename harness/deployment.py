@@ -13,7 +13,7 @@ from harness.hosts.base import Starts, Target
 from harness.readiness import wait_ready
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from harness.hosts.base import Exit, Hosts, Service, Workspace
@@ -29,6 +29,7 @@ def facts_of(specs: Iterable[ServiceSpec], topology: Topology) -> Facts:
             url=spec.url,
             speaks=spec.speaks,
             registers=spec.registers,
+            capabilities=spec.capabilities,
             answers_as=spec.answers_as,
         )
         for spec in specs
@@ -52,6 +53,8 @@ class Deployment:
         self.facts = facts_of(specs, topology)
         self._specs: Mapping[str, ServiceSpec] = {spec.name: spec for spec in specs}
         self._services: dict[str, Service] = {}
+        self.openings: list[Callable[[Service], None]] = []
+        """Called with every service that is started for the first time from now on."""
         self._opened: dict[str, AbstractAsyncContextManager[Service]] = {}
 
     def spec(self, service: str) -> ServiceSpec:
@@ -92,8 +95,12 @@ class Deployment:
         return by
 
     async def start(self, name: str) -> None:
-        """Start a service that was stopped, and wait until it is ready."""
-        await self._starts().start(name)
+        """Start a service that was stopped, or was to come later, and wait until it is ready."""
+        starts = self._starts()
+        if name in self._services:
+            await starts.start(name)
+        else:
+            await self._open(self._specs[name])
         await self.until_ready(Target(service=name))
 
     async def stop(self, name: str) -> Exit:
@@ -117,24 +124,30 @@ class Deployment:
 
     async def bring_up(self) -> None:
         """Start every service, those without `after` at once; the first failure ends the others' waiting."""
-        ready = {name: asyncio.Event() for name in self._specs}
+        first = [spec for spec in self._specs.values() if not spec.later]
+        ready = {spec.name: asyncio.Event() for spec in first}
         begun = self.clock.monotonic()
         async with asyncio.TaskGroup() as group:
-            for spec in self._specs.values():
+            for spec in first:
                 group.create_task(self._bring_up(spec, ready), name=f"start {spec.name}")
         if isinstance(self.hosts, Starts):
             took = self.clock.monotonic() - begun
-            self.history.append(Note(text=f"{len(self._specs)} services are ready after {took:.2f} s"))
+            self.history.append(Note(text=f"{len(first)} services are ready after {took:.2f} s"))
 
     async def _bring_up(self, spec: ServiceSpec, ready: Mapping[str, asyncio.Event]) -> None:
         for other in spec.after:
             await ready[other].wait()
-        context = self.hosts.service(spec)
-        self._services[spec.name] = await context.__aenter__()
-        self._opened[spec.name] = context
+        await self._open(spec)
         if isinstance(self.hosts, Starts):
             await self.until_ready(Target(service=spec.name))
         ready[spec.name].set()
+
+    async def _open(self, spec: ServiceSpec) -> None:
+        context = self.hosts.service(spec)
+        service = self._services[spec.name] = await context.__aenter__()
+        self._opened[spec.name] = context
+        for hear in self.openings:
+            hear(service)
 
     async def take_down(self) -> None:
         """Stop every service, users before what they use; what went wrong is raised when all are down."""

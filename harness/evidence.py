@@ -17,6 +17,7 @@ class ServiceFacts:
     """What the topology (or inventory, or discovery) states about one service.
 
     `registers` maps every name under which it appears in a registry to the models offered there;
+    `capabilities` maps those under which a registry routes to it to what it can do, as objects;
     `answers_as` are the names it and its child may give as who served a request.
     """
 
@@ -25,6 +26,7 @@ class ServiceFacts:
     url: str = ""
     speaks: tuple[str, ...] = ()
     registers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    capabilities: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     answers_as: tuple[str, ...] = ()
 
 
@@ -80,6 +82,7 @@ class Facts:
                 url=s["url"],
                 speaks=tuple(s["speaks"]),
                 registers={name: tuple(models) for name, models in s["registers"].items()},
+                capabilities={name: tuple(able) for name, able in s.get("capabilities", {}).items()},
                 answers_as=tuple(s["answers_as"]),
             )
             for s in raw["services"]

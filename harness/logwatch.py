@@ -28,7 +28,7 @@ class LogWatch:
 
     def __init__(self, history: History, sources: Sequence[Source], id_prefix: str) -> None:
         self._history = history
-        self._sources = sources
+        self._sources = list(sources)
         self._ids = re.compile(re.escape(id_prefix).encode() + rb"-[A-Za-z0-9.]+-\d{6,}")
         self._rest: dict[str, bytes] = {}
         self._lines: dict[str, int] = {}
@@ -37,6 +37,10 @@ class LogWatch:
         self._readable: set[str] = set()
         self._fetched: dict[str, float] = {}
         self._looking = asyncio.Lock()
+
+    def add(self, source: Source) -> None:
+        """Follow one more log."""
+        self._sources.append(source)
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[LogWatch]:
@@ -49,9 +53,8 @@ class LogWatch:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _follow(self) -> None:
-        eager = [source for source in self._sources if source.eager]
         while True:
-            await self._read(eager)
+            await self._read([source for source in self._sources if source.eager])
             await asyncio.sleep(EVERY)
 
     async def look(self) -> None:

@@ -67,11 +67,14 @@ class ServiceSpec:
     url: str = ""
     speaks: tuple[str, ...] = ()
     registers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    capabilities: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     answers_as: tuple[str, ...] = ()
     served_by: ServedBy | None = None
     child: str = ""
     """Option that describes the child process (`backend`): `<service>.<child>` can be a fault's target."""
     stop_within: float = 5.0
+    later: bool = False
+    """Not started with the rest: a `start` step does."""
     log: LogSource | None = None
 
 

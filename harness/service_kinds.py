@@ -50,6 +50,7 @@ OPTION_TYPES: Mapping[str, Any] = {
     "bool": bool,
     "duration": Duration,
     "list": tuple[str, ...],
+    "objects": tuple[Mapping[str, Any], ...],
     "service": Mapping[str, Any],
 }
 """What `type:` of an option may say; `service` is a nested service, described as one in a topology."""
@@ -135,6 +136,8 @@ class ServiceFields:
     """The protocols it speaks."""
     registers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Every name under which it appears in a registry -> the models offered there."""
+    capabilities: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    """Names under which it appears in a registry of replicas -> what it can do there, as objects."""
     answers_as: tuple[str, ...] = ()
     """The names it, or its child, gives as who served a request."""
     served_by: ServedByFields | None = None
@@ -143,6 +146,8 @@ class ServiceFields:
     """The option that describes its child process."""
     stop_within: Duration = 5.0
     """How long it may take to stop."""
+    later: bool = False
+    """It is not started with the rest; a `start` step brings it up."""
     log: LogFields | None = None
     """Where its log is, if it already runs."""
 
@@ -152,7 +157,7 @@ class KindOption:
     """An option of a service kind."""
 
     type: str
-    """What it takes: port, int, str, url, bool, duration, list, or service (a nested one)."""
+    """What it takes: port, int, str, url, bool, duration, list, objects, or service (a nested one)."""
     default: Any = None
     """What it is when it is not stated; without one (and not required) it is empty."""
     required: bool = False

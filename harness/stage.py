@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from harness.deployment import Deployment
-    from harness.hosts.base import Workspace
+    from harness.hosts.base import Service, Workspace
+    from harness.logsources import Source
     from harness.model import ServiceSpec, Topology
     from harness.settings import RunSettings
 
@@ -70,10 +71,8 @@ async def stage_of(
         async with deployed(topology, specs, hosts, workspace) as deployment, AsyncExitStack() as stack:
             client = await stack.enter_async_context(_client(settings))
             prefix = f"mu{workspace.run}"
-            sources = [
-                source_of(s.spec.name, s.log, s.spec.log, workspace.root) for s in deployment.services()
-            ]
-            logs = LogWatch(workspace.history, sources, prefix)
+            logs = LogWatch(workspace.history, [_log_of(s, workspace) for s in deployment.services()], prefix)
+            deployment.openings.append(lambda service: logs.add(_log_of(service, workspace)))
             observers = Observers(
                 workspace.history, client, workspace.clock, deployment.facts, every=settings.observe_every
             )
@@ -88,6 +87,10 @@ async def stage_of(
                 scope=Scope.of(deployment.specs(), hosts.addresses),
                 id_prefix=prefix,
             )
+
+
+def _log_of(service: Service, workspace: Workspace) -> Source:
+    return source_of(service.spec.name, service.log, service.spec.log, workspace.root)
 
 
 def _client(settings: RunSettings) -> httpx.AsyncClient:

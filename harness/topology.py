@@ -74,6 +74,7 @@ def build_topology(
     specs = [spec for template in templates.values() if (spec := template.spec())]
     _check_ports(specs, problems)
     _check_order(specs, problems)
+    _check_later(specs, problems)
     _check_protocols(specs, problems)
     if len(problems.found) > before:
         return None
@@ -180,6 +181,14 @@ def _check_ports(specs: list[ServiceSpec], problems: Problems) -> None:
             problems.add(spec.place, f"{_with_ports(spec)} wants a port twice")
 
 
+def _check_later(specs: list[ServiceSpec], problems: Problems) -> None:
+    later = {spec.name for spec in specs if spec.later}
+    for spec in specs:
+        for name in spec.after:
+            if name in later and not spec.later:
+                problems.add(spec.place, f"after: '{name}' comes later, so {spec.name} would never start")
+
+
 def _with_ports(spec: ServiceSpec) -> str:
     return f"{spec.name} ({', '.join(map(str, spec.ports))})"
 
@@ -211,6 +220,7 @@ def facts_of_topology(topology: Topology) -> Facts:
             url=spec.url,
             speaks=spec.speaks,
             registers=spec.registers,
+            capabilities=spec.capabilities,
             answers_as=spec.answers_as,
         )
         for spec in topology.services

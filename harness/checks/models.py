@@ -26,6 +26,7 @@ class Models:
     ```yaml
     expect: {models: [model-1, model-2], at: router, within: 5s}
     expect: {models: all, at: router}
+    expect: {models: [], at: router}
     ```
     """
 
@@ -46,7 +47,7 @@ class Models:
         if seen.latest is None:
             return unknown(seen.blind)
         wanted = evidence.facts.models() if isinstance(self.models, str) else self.models
-        if not wanted:
+        if not wanted and isinstance(self.models, str):
             return unknown("nothing states which models should be listed: name them here or in an inventory")
         listing: list[str] = seen.latest.value["models"]
         wrong = _differences(wanted, listing, evidence)
@@ -55,7 +56,8 @@ class Models:
             text = f"{seen.source} lists {listed(listing) or 'nothing'} {when}: {'; '.join(wrong)}"
             late = f"; but {seen.silence}" if seen.silence else ""
             return failed(text + late, evidence=(seen.latest.n,))
-        return passed(f"{seen.source} lists {listed(listing)}, once each", evidence=(seen.latest.n,))
+        said = f"{listed(listing)}, once each" if listing else "no model"
+        return passed(f"{seen.source} lists {said}", evidence=(seen.latest.n,))
 
 
 def _differences(wanted: Sequence[str], listing: Sequence[str], evidence: Evidence) -> list[str]:
