@@ -38,6 +38,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_every_page_is_in_the_index() -> None:
+    """A page that docs/README.md does not name is not found by anybody."""
+    index = ROOT / "docs" / "README.md"
+    named = {target.resolve() for target, _ in links(index)}
+    assert {page.name for page in (ROOT / "docs").glob("*.md") if page.resolve() not in named} == {index.name}
+
+
 def test_messages_point_at_headings_that_exist() -> None:
     """Each anchor of the troubleshooting guide that a message names is a heading there."""
     known = anchors(ROOT / "docs" / "troubleshooting.md")
