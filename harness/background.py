@@ -57,6 +57,11 @@ class BackgroundRun:
             if not future.done():
                 future.set_exception(error)
 
+    @property
+    def stands(self) -> bool:
+        """Whether all is judged and the deployment is kept."""
+        return self._settings.keep and all(future.done() for future in self._verdicts.values())
+
     def verdict(self, step: str) -> StepJudged:
         """Wait until a step is judged; raises what ended the run if it never will be."""
         return self._verdicts[step].result()
@@ -65,7 +70,11 @@ class BackgroundRun:
         """Wait for the run's end; a run whose last step is not judged yet is interrupted first."""
         if not all(future.done() for future in self._verdicts.values()):
             self.interrupt()
-        self._thread.join()
+        try:
+            self._thread.join()
+        except KeyboardInterrupt:
+            self.interrupt()
+            self._thread.join()
 
     def interrupt(self) -> None:
         """Cancel the run: it tears down and writes its result."""

@@ -46,6 +46,7 @@ def invocation_of(config: pytest.Config) -> Invocation:
         max_requests=option("max_requests"),
         expect_services=option("expect_services"),
         token_file=option("token_file") or "",
+        keep=option("keep"),
         run_dir=option("run_dir") or "",
         reports=tuple(option("report")),
     )
@@ -89,8 +90,13 @@ class RunsScenario(pytest.Collector):
 
     def teardown(self) -> None:
         """Wait until the deployment is gone; interrupt it if not all items were wanted in the end."""
-        if self.running is not None:
-            self.running.stop()
+        if self.running is None:
+            return
+        if self.running.stands:
+            self.config.get_terminal_writer().line(
+                "\nkept: the deployment stands until Ctrl-C or `muster down`"
+            )
+        self.running.stop()
 
 
 class ScenarioFile(RunsScenario, pytest.File):

@@ -43,6 +43,7 @@ class Invocation:
     token_file: str = ""
     expect_services: int | None = None
     max_requests: int | None = None
+    keep: bool = False
     run_dir: str = ""
     reports: tuple[str, ...] = ()
     params: Mapping[str, str] = field(default_factory=dict)
@@ -103,6 +104,7 @@ class Invocation:
             selected=selected,
             nodeids=nodeids or {},
             again=again,
+            keep=self.keep and not self.attached,
             max_requests=self.max_requests or (ATTACHED_CAP if self.attached else None),
             headers=self.headers(),
             observe_every=ATTACHED_EVERY if self.attached else OBSERVE_EVERY,

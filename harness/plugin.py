@@ -39,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--max-requests", type=int, metavar="N", help="at most N requests a load (attached: 200)")
     group.addoption("--expect-services", type=int, metavar="N", help="at least N services must serve models")
     group.addoption("--token-file", metavar="FILE", help="file with the bearer token of attached servers")
+    group.addoption("--keep", action="store_true", help="leave the deployment standing until Ctrl-C")
     group.addoption("--run-dir", metavar="DIR", help="where runs are kept (default: artifacts/)")
     group.addoption(
         "--report",

@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING
 from harness.artifacts import ScenarioDirectory, write_json
 from harness.clock import SystemClock
 from harness.errors import EnvironmentFailure
-from harness.events import RunFinished, RunStarted, StepJudged
+from harness.events import Note, RunFinished, RunStarted, StepJudged
 from harness.evidence import Evidence
 from harness.expectation import judge
 from harness.history import History, of
 from harness.hosts.base import Workspace
 from harness.manifest import manifest_of, planned_step
 from harness.stage import stage_of
+from harness.standing import standing
 from harness.steps import Performer, walk
 from harness.verdict import Status, merge, merge_verdicts, unknown
 
@@ -93,8 +94,8 @@ class _Run:
         )
         cut_short = ""
         try:
-            async with asyncio.timeout(self.scenario.limit):
-                await self._deploy_and_perform(history)
+            async with asyncio.timeout(self.scenario.limit) as limit:
+                await self._deploy_and_perform(history, limit)
         except EnvironmentFailure as error:
             self._nothing_ran(history, str(error))
         except TimeoutError:
@@ -109,7 +110,7 @@ class _Run:
             status = self._finish(history, cut_short)
         return status
 
-    async def _deploy_and_perform(self, history: History) -> None:
+    async def _deploy_and_perform(self, history: History, limit: asyncio.Timeout) -> None:
         workspace = Workspace(
             run=self.id,
             directory=self.directory,
@@ -122,7 +123,21 @@ class _Run:
             await performer.perform(self.scenario.steps[: self.last])
             await stage.logs.conclude()
             self.settled = history.now()
+            if self.settings.keep:
+                limit.reschedule(None)
+                await self._stay(history)
         self._judge_whole(stage, performer)
+
+    async def _stay(self, history: History) -> None:
+        """Leave the deployment standing until somebody interrupts: that is the run's proper end then."""
+        history.append(Note(text=f"kept: {self.directory.path} stands until Ctrl-C or `muster down`"))
+        try:
+            with standing(self.directory.path):
+                await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
 
     def _judge_whole(self, stage: Stage, performer: Performer) -> None:
         """The checks at the end, on everything up to the moment the steps were done."""

@@ -18,7 +18,7 @@ class RunSettings:
     maps
     step ids to pytest's names; `again` is the command that repeats a step, with `{nodeid}` in it;
     `max_requests`
-    caps every load; `headers` go with all the harness's own requests.
+    caps every load; `keep` leaves the deployment standing until the run is interrupted; `headers` go with all the harness's own requests.
     """
 
     hosts_kind: str
@@ -27,6 +27,7 @@ class RunSettings:
     selected: frozenset[str] | None = None
     nodeids: Mapping[str, str] = field(default_factory=dict)
     again: str = ""
+    keep: bool = False
     max_requests: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     verify_tls: bool = True

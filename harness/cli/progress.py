@@ -13,6 +13,7 @@ from harness.events import (
     FaultProven,
     FaultUnproven,
     LoadFinished,
+    Note,
     ServiceExited,
     ServiceReady,
     StepJudged,
@@ -34,7 +35,7 @@ MARKS: Mapping[str, tuple[str, str]] = {
     Status.UNKNOWN: ("UNKNOWN", "bold yellow"),
     Status.NOT_APPLICABLE: ("N/A", "dim"),
 }
-QUIET = (FaultProven, FaultHealed, FaultUnproven, LoadFinished, ServiceExited)
+QUIET = (Note, FaultProven, FaultHealed, FaultUnproven, LoadFinished, ServiceExited)
 
 
 class Progress:

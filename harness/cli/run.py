@@ -61,6 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     option("--token-file", default="", metavar="FILE", help="file with the bearer token of attached servers")
     option("--expect-services", type=_positive, metavar="N", help="at least N services must serve models")
     option("--max-requests", type=_positive, metavar="N", help="at most N requests a load (attached: 200)")
+    option("--keep", action="store_true", help="leave the deployment standing until Ctrl-C or `muster down`")
     option("--run-dir", default="", metavar="DIR", help="where runs are kept (default: artifacts/)")
     option(
         "--report", action="append", default=[], metavar="NAME[=PATH]", help="a report to write; repeatable"
@@ -95,6 +96,7 @@ def invocation_of(arguments: argparse.Namespace) -> Invocation:
         token_file=arguments.token_file,
         expect_services=arguments.expect_services,
         max_requests=arguments.max_requests,
+        keep=arguments.keep,
         run_dir=arguments.run_dir,
         reports=tuple(arguments.report),
     )
