@@ -221,7 +221,8 @@ class RequestDone(Event):
 
     `outcome`: ok | error | unknown. `claims` are the identity headers seen on the answer, by header name in
     lower case; `served_by` is the name taken from them (or from the content). `first_byte` and `ended` are
-    seconds since the run began. `chunks` and `complete` belong to streams.
+    seconds since the run began. `chunks` and `complete` belong to streams. `query` holds the conditions of a
+    question to a registry: then `served_by` is the replica that it named, `content` where that is reached.
     """
 
     kind: ClassVar[str] = "request"
@@ -240,6 +241,7 @@ class RequestDone(Event):
     complete: bool = True
     answered_model: str = ""
     content: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
     served_by: str = ""
     error: str = ""

@@ -15,8 +15,10 @@ CHECKS: Kinds[Check] = Kinds(
         "http": "harness.checks.http:Http",
         "logs": "harness.checks.logs:Logs",
         "models": "harness.checks.models:Models",
+        "no_ghosts": "harness.checks.no_ghosts:NoGhosts",
         "registered": "harness.checks.registered:Registered",
         "right_model": "harness.checks.right_model:RightModel",
+        "routing": "harness.checks.routing:Routing",
         "unregistered": "harness.checks.unregistered:Unregistered",
     },
 )

@@ -8,6 +8,7 @@ from harness.protocols.base import WireProtocol
 PROTOCOLS: Kinds[WireProtocol] = Kinds(
     "protocol",
     {
+        "capability_registry": "harness.protocols.capability_registry:CapabilityRegistry",
         "openai": "harness.protocols.openai:OpenAI",
         "service_registry": "harness.protocols.service_registry:ServiceRegistry",
         "http": "harness.protocols.http:Http",
