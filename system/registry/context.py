@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from system.leases import Lease, Terms
+from system.leases import Lease
 from system.registry.access import Access
 from system.registry.entries import Entry
 from system.registry.http import Refused
@@ -16,9 +16,10 @@ from system.registry.journal import Journal
 from system.registry.live import Live
 from system.registry.log import log_change, log_registration
 from system.registry.peers import Peers
+from system.registry.shared import Shared
 from system.registry.silence import Silence
 from system.registry.streams import Streams
-from system.registry.table import Change, Reason
+from system.registry.table import Change, Reason, Table
 from system.registry.views import as_service
 
 
@@ -43,7 +44,11 @@ class Context:
         self.limits = limits
         self.access = access
         self.peers = peers
-        self.live = Live(self._changed, clock, Silence(limits.hold))
+        table = Table(lambda: secrets.token_hex(8), self._changed, self._replaced, Silence(limits.hold))
+        self.live = Live(table, clock)
+        self.store_connected: bool | None = None
+        """Whether the store is there; None where there is none."""
+        self._shared: Shared | None = None
         self.streams = Streams()
         self.journal = Journal(secrets.token_hex(4))
         self.watchers: set[asyncio.Event] = set()
@@ -54,7 +59,7 @@ class Context:
         self._callers: dict[str, str] = {}
         self._held: dict[str, int] = {}
 
-    def admit(self, entry: Entry, terms: Terms | None, caller: str, now: float) -> Lease:
+    def admit(self, entry: Entry, caller: str, now: float) -> Lease:
         """Register an entry for a caller, unless it already has as many as it may have."""
         self.make_room(entry.size, entry.id)
         is_new = entry.id not in self.live.table.entries
@@ -63,13 +68,31 @@ class Context:
             reason = f"{caller} has registered {most} entries, as many as one caller may (--max-entries)"
             raise Refused(429, reason, retry_after="60")
         self._count(entry.id, caller)
-        before = self.live.table.leases.owner(entry.id)
-        lease = self.live.table.register(entry, terms, now)
-        if before is not None:
-            self.streams.tell(before, "replaced", replica_id=entry.id)
+        lease = self.live.table.register(entry, now)
+        if self._shared is not None:
+            self._shared.registered(entry, lease)
         self.live.armed()
         log_registration(entry)
         return lease
+
+    def share(self, shared: "Shared") -> None:
+        """Other processes are told what happens here."""
+        self._shared = shared
+        self.store_connected = False
+
+    @property
+    def unsaid(self) -> int:
+        """About how many entries others have not been told the latest."""
+        return 0 if self._shared is None else self._shared.waiting
+
+    def heard(self, entry_id: str) -> None:
+        """A sign of life came."""
+        if self._shared is not None:
+            self._shared.heard(entry_id, self.live.clock())
+        self.live.armed()
+
+    def _replaced(self, lease_id: str, entry_id: str) -> None:
+        self.streams.tell(lease_id, "replaced", replica_id=entry_id)
 
     def make_room(self, size: int, entry_id: str) -> None:
         """Refused where an entry of this size would be too much for this registry."""
@@ -109,6 +132,10 @@ class Context:
         self.kept += (change.entry.size if change.entry else 0) - (change.was.size if change.was else 0)
         if change.entry is None:
             self._count(change.id, None)
+        if self._shared is not None:
+            self._shared.changed(change)
+        if change.reason == "unregistered":
+            self.streams.tell(change.lease_id, "unregistered", replica_id=change.id)
         if change.reason == "expired":
             self.streams.tell(change.lease_id, "expired", last=True, replica_id=change.id)
         self._note(change)

@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from system.leases import Lease
+from system.leases import Lease, Terms
 from system.registry.bodies import ReplicaBody, ServiceBody, ServiceChange
 from system.registry.compact import compact
 from system.registry.matching import Capability, atoms_of
 
 RUNNING = "running"
+CONTRACT_TERMS = Terms(unhealthy=120.0, removed=300.0)
+"""What a service promises that asks for nothing."""
 MOST_CAPABILITIES = 1_000
 MOST_VALUES = 20_000
 
@@ -55,6 +57,13 @@ class Entry:
     def shown_status(self) -> str:
         """The status that others act on: a draining entry is not running for them."""
         return "draining" if self.draining else self.status
+
+    @property
+    def terms(self) -> Terms | None:
+        """What its holder promised: nothing, where a connection is the whole lease."""
+        if self.ttl is not None:
+            return Terms.ttl(self.ttl)
+        return CONTRACT_TERMS if self.kind == "service" else None
 
     def routable(self, lease: Lease) -> bool:
         """Whether clients may be sent here."""

@@ -2,11 +2,9 @@
 
 import asyncio
 import random
-import secrets
 from collections.abc import Callable
 
-from system.registry.silence import Silence
-from system.registry.table import Change, Table
+from system.registry.table import Table
 
 LATE = 0.5  # seconds a timer may be late before it means that this process stood still
 
@@ -14,10 +12,8 @@ LATE = 0.5  # seconds a timer may be late before it means that this process stoo
 class Live:
     """A table, the clock it is read by, and its timer. Close it to stop the timer."""
 
-    def __init__(
-        self, on_change: Callable[[Change], None], clock: Callable[[], float], silence: Silence
-    ) -> None:
-        self.table = Table(lambda: secrets.token_hex(8), on_change, silence)
+    def __init__(self, table: Table, clock: Callable[[], float]) -> None:
+        self.table = table
         self.random = random.Random().random
         self.started = clock()
         self.clock = clock

@@ -22,6 +22,7 @@ _LINES: dict[Reason, str] = {
     "unregistered": "Unregistered service: %s",
     "disconnected": "[API Server] Connection lost, unregistered: %s",
     "lost": "[API Server] Connection lost, peer vanished, unregistered: %s",
+    "abandoned": "Its registry ended, unregistered: %s",
     "expired": "Removed stale service: %s",
 }
 

@@ -24,6 +24,7 @@ from system.registry.probes import Prober
 from system.registry.replicas import Replicas
 from system.registry.services import Services
 from system.registry.status import Status
+from system.registry.stores import store_of
 from system.registry.ui import Ui
 from system.registry.watch import Watch
 from system.tokens import read_tokens
@@ -41,6 +42,7 @@ class RegistryConfig(ComponentConfig):
     port: Annotated[Port, "the port to listen on"] = 18000
     health_interval: Annotated[Duration, "how often every entry is probed; 0 for never"] = 30.0
     health_timeout: Annotated[Duration, "how long a probe may take"] = 5.0
+    store: Annotated[str, "memory, or redis://HOST:PORT to share the table with other processes"] = "memory"
     dead_after: Annotated[Duration, "how long after its cable was pulled a connection is given up"] = 5.0
     hold_suspects: Annotated[Duration, "how long a capability that fell silent at once is served; 0: not"] = (
         30.0
@@ -67,10 +69,11 @@ async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
     context = Context(limits, _access(config), peers)
     prober = Prober(context.live, config.health_timeout)
     app = registry_app(context, prober, config.choice)
+    store = store_of(config.store)
     # Reading and writing are told apart here, so the server is not given the tokens to check them itself.
     server = http_server(app, replace(config, token_file=None), protocol=peers.protocol())
     try:
-        async with server as serving, _probing(prober, config.health_interval):
+        async with store(config.store, context), server as serving, _probing(prober, config.health_interval):
             try:
                 yield serving
             finally:

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from system.asgi import Receive, Scope, Send
-from system.leases import Lease, LeaseError, Terms
+from system.leases import Lease, LeaseError
 from system.registry.bodies import Heartbeat, ReplicaBody
 from system.registry.choices import CHOICES
 from system.registry.context import Context
@@ -34,7 +34,6 @@ class Replicas:
         self._context = context
         self._live = context.live
         self._table = context.live.table
-        self._streams = context.streams
         self._choice = choice
 
     def add_to(self, routes: Routes) -> None:
@@ -87,25 +86,21 @@ class Replicas:
             entry = replica_entry(body, stamp(time.time()), request.caller, request.here)
         except TooMuch as error:
             raise Refused(422, f"capabilities: {error}") from None
-        terms = None if body.ttl is None else Terms.ttl(body.ttl)
-        lease = self._context.admit(entry, terms, request.caller, now)
+        lease = self._context.admit(entry, request.caller, now)
         return Held(self._context, request.scope, lease, _greeting(entry, lease.id))
 
     async def unregister(self, request: Request) -> Answer:
         """Take a replica out although its connection is open."""
         self._live.now()
         lease_id = request.query().get("lease_id")
-        held = self._table.leases.owner(request.id)
         self._table.remove(request.id, "unregistered", lease_id)
-        if held is not None:
-            self._streams.tell(held, "unregistered", replica_id=request.id)
         return answer(200, {"status": "unregistered", "replica_id": request.id})
 
     async def renew(self, request: Request) -> Answer:
         """A sign of life, for replicas that announced a ttl."""
         said = await read_heartbeat(request)
         self._table.heartbeat(request.id, self._live.now(), said.lease_id, said.status)
-        self._live.armed()
+        self._context.heard(request.id)
         return answer(200, {"status": "alive", "replica_id": request.id})
 
     async def drain(self, request: Request) -> Answer:

@@ -13,7 +13,6 @@ from system.registry.http import Answer, Refused, Request, Routes, Statuses, sor
 from system.registry.probes import Prober
 from system.registry.views import as_service, counted, is_healthy, stamp
 
-CONTRACT_TERMS = Terms(unhealthy=120.0, removed=300.0)
 STATUSES = Statuses(malformed=400, wrong_media=415)
 
 
@@ -57,8 +56,7 @@ class Services:
             entry = service_entry(body, stamp(wall), request.caller, request.here)
         except TooMuch as error:
             raise Refused(422, f"metadata: {error}") from None
-        terms = CONTRACT_TERMS if body.ttl is None else Terms.ttl(body.ttl)
-        lease = self._context.admit(entry, terms, request.caller, now)
+        lease = self._context.admit(entry, request.caller, now)
         document = {
             "message": f"Service '{entry.id}' registered successfully",
             "service": self._view(entry, now, wall),
@@ -79,7 +77,7 @@ class Services:
         now = self._live.now()
         terms = None if body.ttl is None else Terms.ttl(body.ttl)
         entry = self._table.update(request.id, self._changes(request, body), terms, now, body.lease_id)
-        self._live.armed()
+        self._context.heard(request.id)
         document = {
             "message": f"Service '{entry.id}' updated successfully",
             "service": self._view(entry, now, time.time()),
@@ -96,7 +94,7 @@ class Services:
         """A sign of life. The body may be left out; it may name a status and the lease id."""
         body = await read_heartbeat(request)
         self._table.heartbeat(request.id, self._live.now(), body.lease_id, body.status)
-        self._live.armed()
+        self._context.heard(request.id)
         return sorted_answer(200, {"message": "Heartbeat received", "timestamp": stamp(time.time())})
 
     async def health(self, request: Request) -> Answer:
@@ -110,7 +108,7 @@ class Services:
             self._table.note_health(request.id, lease_id, verdict)
             if verdict == "healthy" and entry.kind == "service":
                 self._table.heartbeat(request.id, now, lease_id)
-        self._live.armed()
+                self._context.heard(request.id)
         view = self._view(self._entry(request.id), now, wall)
         document = {key: view[key] for key in ("health_status", "is_healthy", "last_heartbeat")}
         return sorted_answer(200, {**document, "service": entry.id, "timestamp": stamp(wall)})

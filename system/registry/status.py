@@ -1,6 +1,7 @@
 """What probes and scrapers ask: `/health` for the clients of both dialects, `/ready`, `/metrics`."""
 
 import time
+from typing import Any
 
 from system.metrics import CONTENT_TYPE, Metric, exposition, single
 from system.registry.context import Context
@@ -25,14 +26,21 @@ class Status:
 
     async def health(self, request: Request) -> Answer:
         """Whether the registry works, in the words of both dialects."""
-        document = {
+        document: dict[str, Any] = {
             "status": "healthy",
             "registry": "running",
             "registered_services": len(self._table.entries),
             "healthy_services": self._healthy(),
             "timestamp": stamp(time.time()),
         }
+        if self._context.store_connected is not None:
+            document["store"] = self._store()
         return sorted_answer(200, document)
+
+    def _store(self) -> dict[str, Any]:
+        connected = bool(self._context.store_connected)
+        says = "shared" if connected else "not there: serving what is known, and looking for it"
+        return {"connected": connected, "unsaid": self._context.unsaid, "state": says}
 
     async def ready(self, request: Request) -> Answer:
         """Whether it takes requests: 503 while it drains."""
@@ -74,6 +82,13 @@ class Status:
             single(
                 "registry_suspects", "gauge", "Silent, and served all the same.", len(self._table.silence)
             ),
+            single(
+                "registry_store_connected",
+                "gauge",
+                "1 unless it is away.",
+                self._context.store_connected is not False,
+            ),
+            single("registry_store_unsaid", "gauge", "Entries not yet told to others.", self._context.unsaid),
             single("registry_kept_bytes", "gauge", "Of metadata and capabilities.", self._context.kept),
             single("registry_probes_running", "gauge", "Probes under way.", self._prober.running),
             single("registry_connected_replicas", "gauge", "Open registrations.", len(self._context.streams)),

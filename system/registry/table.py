@@ -24,6 +24,7 @@ Reason = Literal[
     "disconnected",
     "lost",
     "expired",
+    "abandoned",
 ]
 
 
@@ -42,24 +43,46 @@ class Table:
     """One table for both dialects. Reads that must be exact call `advance` with the time first."""
 
     def __init__(
-        self, new_id: Callable[[], str], on_change: Callable[[Change], None], silence: Silence
+        self,
+        new_id: Callable[[], str],
+        on_change: Callable[[Change], None],
+        on_replaced: Callable[[str, str], None],
+        silence: Silence,
     ) -> None:
+        """`on_replaced` gets the id of a lease that has lost its entry to a newer one, and the entry's."""
         self.entries: dict[str, Entry] = {}
         self.silence = silence
-        self._promised: dict[str, Terms] = {}  # by suspects, before they were held
+        self._held: set[str] = set()  # whose terms are those of a suspect
         self.leases = Leases(new_id)
         self.index = Index()
         self._on_change = on_change
+        self._on_replaced = on_replaced
 
-    def register(self, entry: Entry, terms: Terms | None, now: float) -> Lease:
+    def register(self, entry: Entry, now: float) -> Lease:
         """A new registration, or the same one again; either way its caller now owns the id."""
         known = self.entries.get(entry.id)
-        lease = self.leases.grant(entry.id, terms, now)
+        if (before := self.leases.owner(entry.id)) is not None:
+            self._on_replaced(before, entry.id)
+        lease = self.leases.grant(entry.id, entry.terms, now)
         self._clear(entry.id)
         self._store(entry)
         if known is None or replace(known, timestamp=entry.timestamp) != entry:
             self._tell("registered", lease, entry, known)
         return lease
+
+    def adopt(self, entry: Entry, terms: Terms | None, now: float, lease_id: str) -> None:
+        """What another process knows of an entry. A lease that is known already goes on as it is."""
+        known = self.entries.get(entry.id)
+        if self.leases.owner(entry.id) != lease_id:
+            if (before := self.leases.owner(entry.id)) is not None:
+                self._on_replaced(before, entry.id)
+            self.leases.grant(entry.id, terms, now, lease_id)
+            self._clear(entry.id)
+        elif terms is None:
+            self.leases.change_terms(entry.id, None, now)
+        self._store(entry)
+        if known != entry:
+            self._tell("registered" if known is None else "updated", self.leases.held(entry.id), entry, known)
 
     def update(
         self, entry_id: str, changes: dict[str, Any], terms: Terms | None, now: float, lease_id: str | None
@@ -79,8 +102,9 @@ class Table:
 
     def _renew(self, entry_id: str, now: float, lease_id: str | None = None) -> None:
         back = self.leases.renew(entry_id, now, lease_id)
-        if entry_id in self._promised:
-            self.leases.change_terms(entry_id, self._promised[entry_id], now)
+        entry = self.entries[entry_id]
+        if entry_id in self._held or entry.suspect:
+            self.leases.change_terms(entry_id, self._promised(entry), now)
             self._clear(entry_id)
             back = True
         if back:
@@ -143,19 +167,23 @@ class Table:
         if self.leases.owner(entry_id) not in {None, fallen.lease.id}:
             self.silence.back(entry_id)
             return
-        promised = fallen.lease.terms or Terms.ttl(self.silence.hold)
+        promised = self._promised(fallen.entry)
         rest = promised.removed - promised.unhealthy
         terms = Terms(unhealthy=self.silence.hold, removed=self.silence.hold + rest)
         lease = self.leases.grant(entry_id, terms, now, fallen.lease.id)
-        self._promised[entry_id] = promised
+        self._held.add(entry_id)
         known = self.entries.get(entry_id)
         entry = replace(fallen.entry, suspect=True)
         self._store(entry)
         self._tell("suspected", lease, entry, known)
 
+    def _promised(self, entry: Entry) -> Terms:
+        """What a suspect has to keep to from now on; one whose connection is gone has to renew."""
+        return entry.terms or Terms.ttl(self.silence.hold)
+
     def _clear(self, entry_id: str) -> None:
         """Not a suspect any more."""
-        self._promised.pop(entry_id, None)
+        self._held.discard(entry_id)
         self.silence.back(entry_id)
 
     def _forget(self, lease: Lease, reason: Reason) -> Entry:
