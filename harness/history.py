@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,8 @@ class History:
         self._more = asyncio.Event()
         self._listeners: list[Callable[[Record], None]] = []
         self.records: list[Record] = []
+        self.lost = ""
+        """Why the file ends before the run, once it could not be written: nothing is certain from then on."""
 
     def now(self) -> float:
         """Seconds since the run began, as exact as they are stored."""
@@ -97,10 +100,13 @@ class History:
         self._listeners.append(listener)
 
     def append(self, event: Event, *, step: str | None = None) -> Record:
-        """Record an event now (for `step`, or the step at hand), on disk before anyone hears of it."""
+        """Record an event now (for `step`, or the step at hand), on disk before anyone hears of it.
+
+        Where it cannot be written, `lost` says so and the run takes itself down on what is remembered.
+        """
         whose = current_step.get() if step is None else step
         record = Record(len(self.records), self.now(), self._clock.wall(), whose, event)
-        if self._file is not None:
+        if self._file is not None and not self.lost:
             self._write(record, self._file)
         self.records.append(record)
         self._more.set()
@@ -113,8 +119,9 @@ class History:
             file.write(record_to_line(record) + "\n")
             file.flush()
         except OSError as error:
-            msg = f"cannot write the history ({file.name}): {error.strerror}; free some space and run again"
-            raise EnvironmentFailure(msg) from error
+            self.lost = (
+                f"cannot write the history ({file.name}): {error.strerror}; free some space and run again"
+            )
 
     async def more(self, than: int) -> None:
         """Wait until there are more records than `than`."""
@@ -125,4 +132,5 @@ class History:
     def close(self) -> None:
         """Close the file; appending further is an error."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what it could not write before it cannot write now
+                self._file.close()

@@ -107,7 +107,7 @@ class _Run:
             cut_short = f"muster failed: {type(error).__name__}: {error}"
             raise
         finally:
-            status = self._finish(history, cut_short)
+            status = self._finish(history, cut_short or history.lost)
         return status
 
     async def _deploy_and_perform(self, history: History, limit: asyncio.Timeout) -> None:

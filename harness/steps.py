@@ -55,6 +55,7 @@ class Performer:
     async def perform(self, steps: Sequence[Step], since: float | None = None) -> None:
         """Perform the steps; `since` is where the clocks of expectations start inside a fault."""
         for step in steps:
+            self._halted = self._halted or self._history.lost
             if self._halted:
                 self.leave_out(step, unknown(f"not run: {self._halted}"))
             elif step.presumes in self._left_out:
@@ -143,6 +144,8 @@ class Performer:
         selected = self._stage.settings.selected
         if step.id in self._verdicts:
             return
+        if self._history.lost and verdict.status in (Status.PASS, Status.FAIL):
+            verdict = unknown(self._history.lost)
         self._verdicts[step.id] = verdict
         if selected is not None and step.id not in selected:
             return
