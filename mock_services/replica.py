@@ -38,6 +38,7 @@ class ReplicaConfig(ComponentConfig):
     renew: Annotated[bool, "announce a ttl and renew it, so that a freeze is noticed"] = False
     ttl: Annotated[Duration, "with --renew: how long the registry is to believe in it unheard"] = 2.0
     retry: Annotated[Duration, "how long to wait before registering again"] = 0.2
+    unheard: Annotated[Duration, "how long the registry may say nothing; it says `alive` every 5 s"] = 12.0
     drain: Annotated[Duration, "how long open requests may take after SIGTERM"] = 1.0
 
 

@@ -47,14 +47,18 @@ class ReplicaLease:
                 await task
 
     async def _keep(self, endpoint: str) -> None:
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WITHIN)
+        # A cable that was pulled and put back leaves a connection that only one side still believes in.
+        limits = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_WITHIN, sock_read=self._config.unheard
+        )
         async with aiohttp.ClientSession(timeout=limits) as session:
             while self.state != "replaced":
                 try:
                     await self._hold(session, endpoint)
                     log.info("the registry ended the connection; registering again")
                 except (aiohttp.ClientError, OSError) as error:
-                    log.warning("no connection to the registry: %s; again in %g s", error, self._config.retry)
+                    why = str(error) or type(error).__name__
+                    log.warning("no connection to the registry: %s; again in %g s", why, self._config.retry)
                 if self.state == "registered":
                     self.state = "unregistered"
                 await asyncio.sleep(self._config.retry)
@@ -65,7 +69,7 @@ class ReplicaLease:
                 log.error("refused with %d: %s", stream.status, (await stream.text())[:200])
                 return
             lease_id = stream.headers.get("x-lease-id", "")
-            async with self._renewed(session, lease_id):
+            async with self._renewed(session, stream, lease_id):
                 async for line in stream.content:
                     if line.startswith(b"data:"):
                         self._hear(orjson.loads(line.removeprefix(b"data:")), endpoint, lease_id)
@@ -93,25 +97,32 @@ class ReplicaLease:
                 log.warning("the registry says %s", other)
 
     @asynccontextmanager
-    async def _renewed(self, session: aiohttp.ClientSession, lease_id: str) -> AsyncIterator[None]:
+    async def _renewed(
+        self, session: aiohttp.ClientSession, stream: aiohttp.ClientResponse, lease_id: str
+    ) -> AsyncIterator[None]:
         """Renewals beside the stream, if the registry was told to expect them."""
         if not self._config.renew:
             yield
             return
-        task = asyncio.create_task(self._renew(session, lease_id))
+        task = asyncio.create_task(self._renew(session, stream, lease_id))
         try:
             yield
         finally:
             task.cancel()
 
-    async def _renew(self, session: aiohttp.ClientSession, lease_id: str) -> None:
+    async def _renew(
+        self, session: aiohttp.ClientSession, stream: aiohttp.ClientResponse, lease_id: str
+    ) -> None:
         url = f"{self._url}/{quote(self._config.replica_id, safe='')}/heartbeat"
         limit = aiohttp.ClientTimeout(total=self._config.ttl)
         while True:
             await asyncio.sleep(self._config.ttl / RENEWALS)
             try:
                 async with session.post(url, json={"lease_id": lease_id}, timeout=limit) as answer:
-                    if not answer.ok:
+                    if answer.status == 404:
+                        log.warning("the registry has forgotten %s", self._config.replica_id)
+                        stream.close()
+                    elif not answer.ok:
                         log.warning("a renewal was answered with %d: %s", answer.status, await answer.text())
             except (aiohttp.ClientError, TimeoutError) as error:
                 log.warning("a renewal was lost: %r", error)
