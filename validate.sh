@@ -25,6 +25,7 @@ With ADDRESS the servers that already run behind it are judged, and nothing is s
   --inventory FILE       addresses, names, models and logs of the servers, where they are not to be discovered
   --hosts KIND           where simulated servers come from: process, docker, auto
   -k TEXT                judge only the steps whose names hold TEXT
+  --keep                 leave the simulated servers standing until Ctrl-C
   --run-dir DIR          where runs are recorded (default artifacts/)
   --report NAME[=PATH]   one more report: html, json, junit, markdown
 
@@ -47,6 +48,7 @@ while (($#)); do
             options+=("$1" "$2"); shift 2 ;;
         --registry-port=* | --router-port=* | --scheme=* | --token-file=* | --expect-services=* | --max-requests=* | --inventory=* | --hosts=* | --run-dir=* | --report=*)
             options+=("$1"); shift ;;
+        --keep) options+=("$1"); shift ;;
         -*) wrong "there is no option '$1'" ;;
         '') wrong "ADDRESS is empty; leave it out to simulate two servers" ;;
         *)

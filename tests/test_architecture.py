@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,7 @@ def python_files(*folders: str) -> list[Path]:
     ]
 
 
+@functools.cache
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 

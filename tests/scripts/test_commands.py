@@ -7,6 +7,7 @@ import pytest
 from tests.scripts.checkout import ROOT, Checkout, program
 
 PARTS = ("scripts/setup dev", "./validate.sh", "scripts/check", "scripts/test")
+DOCKER = ("docker/engine.sh", "scripts/test-docker")
 
 
 @pytest.fixture
@@ -53,24 +54,30 @@ def test_check_names_what_failed_and_runs_the_rest(ready: Checkout, failing: str
 def ci(checkout: Checkout) -> Checkout:
     """A checkout whose commands print their name, and fail as told."""
     shutil.copytree(ROOT / ".ci", checkout.root / ".ci")
-    for part in PARTS:
+    for part in (*PARTS, *DOCKER):
         name = part.split()[0]
-        program(
-            checkout.root / name,
-            f'#!/bin/sh\necho "ran {part}"\ncase "$FAILING" in *{name}*) exit 7 ;; esac\n',
-        )
+        script = f'#!/bin/sh\necho "ran {part}"\ncase "$FAILING" in {name}) exit 7 ;; esac\n'
+        program(checkout.root / name, script)
     return checkout
 
 
-@pytest.mark.parametrize("failing", ["", *(part.split()[0] for part in PARTS)])
+@pytest.mark.parametrize("failing", ["", "scripts/test-docker", *(part.split()[0] for part in PARTS)])
 def test_ci_runs_every_part_and_keeps_the_first_failure(ci: Checkout, failing: str) -> None:
     """Each command is printed before it runs; the exit code is that of the first one that failed."""
     ended = ci.run(".ci/run", FAILING=failing)
     assert ended.returncode == (7 if failing else 0)
     assert [line for line in ended.stdout.splitlines() if line] == [
-        line for part in PARTS for line in (f"$ {part}", f"ran {part}")
+        line for part in (*PARTS, *DOCKER) for line in (f"$ {part}", f"ran {part}")
     ]
     assert (f".ci/run failed: {failing}" in ended.stderr) is bool(failing)
+
+
+def test_ci_says_what_it_leaves_out_where_there_is_no_engine(ci: Checkout) -> None:
+    """A machine without a Docker Engine is no failure, and its missing tests are no secret."""
+    ended = ci.run(".ci/run", FAILING="docker/engine.sh")
+    assert ended.returncode == 0
+    assert "left out: scripts/test-docker" in ended.stderr
+    assert "ran scripts/test-docker" not in ended.stdout
 
 
 def test_ci_installs_what_a_bare_machine_lacks(ci: Checkout) -> None:
