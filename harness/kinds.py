@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from inspect import getdoc
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from harness.errors import MusterError, did_you_mean
 
@@ -61,7 +61,7 @@ class Kinds(Generic[T]):
         where = f"{cls.__module__}:{cls.__qualname__}"
         return next(name for name, place in self._where.items() if place == where)
 
-    def attribute(self, cls_name: str) -> type[T]:
+    def attribute(self, cls_name: str) -> Any:
         """A kind by the name of its class: the `__getattr__` of the package that holds the table."""
         for name, where in self._where.items():
             if where.rpartition(":")[2] == cls_name:
