@@ -88,10 +88,7 @@ class Shared:
         if change.entry is not None:
             self._say_entry("put", change.entry, change.lease_id)
         else:
-            word = Word(
-                kind="delete", id=change.id, lease_id=change.lease_id, keeper=keeper, reason=change.reason
-            )
-            self._say(word)
+            self._end(change.id, change.lease_id, keeper, change.reason)
 
     def gone(self, members: set[str], now: float) -> None:
         """These processes have ended: their connections have, too; their heartbeats may come to anybody."""

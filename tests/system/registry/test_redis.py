@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from system.registry.stores import redis
+from system.registry.stores.scripts import KEYS, WRITE
 from tests.system.registry.served import ADDRESS, connected, gone, route, serving, until
 from tests.system.registry.simulated import SERVICE
 
@@ -314,6 +315,29 @@ def test_shares_through_a_cluster(tmp_path: Path) -> None:
         play(node.url.replace("redis://", "redis+cluster://"), scenario)
     finally:
         node.kill()
+
+
+def test_the_script_refuses_what_the_model_refuses(server: Server) -> None:
+    """In Redis as in the tests' model: an end by silence counts only if who says it still keeps the entry."""
+    import redis as library
+
+    client = library.Redis.from_url(server.url)
+    keys = [f"{{t}}:{name}" for name in KEYS]
+
+    def write(*words: str) -> Any:
+        return client.eval(WRITE, len(keys), *keys, "me", *words)
+
+    assert write("put", "a", "lease", "other", "record", "registered") == [1]
+    assert write("offer", "a", "later", "me", "worse", "updated") == [[b"lease", b"other", b"record"]]
+    assert write("delete", "a", "lease", "me", "", "expired") == [[b"lease", b"other", b"record"]]
+    assert write("delete", "a", "wrong", "me", "", "unregistered") == [[b"lease", b"other", b"record"]]
+    assert write("keep", "a", "lease", "me", "", "updated") == [1]
+    assert write("delete", "a", "lease", "me", "", "expired") == [1]
+    assert write("delete", "a", "lease", "me", "", "expired", "keep", "a", "lease", "me", "", "updated") == [
+        [b"", b"", b""],
+        [b"", b"", b""],
+    ]
+    client.close()
 
 
 def test_names_a_store_that_there_is_not() -> None:
