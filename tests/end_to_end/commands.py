@@ -81,3 +81,8 @@ def report_in(run_dir: Path) -> dict[str, Any]:
     """The report of the latest run in a folder; empty without one."""
     reports = sorted(run_dir.glob("*/report.json"), key=lambda path: path.stat().st_mtime)
     return dict(json.loads(reports[-1].read_text())) if reports else {}
+
+
+def manifests_in(run_dir: Path) -> list[dict[str, Any]]:
+    """The manifests of all runs in a folder that got so far as to write one."""
+    return [json.loads(path.read_text()) for path in run_dir.glob("*/*/manifest.json")]

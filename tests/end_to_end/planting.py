@@ -1,7 +1,7 @@
-"""Plants a bug: the two-servers scenario with one of its services replaced by a defective build.
+"""Plants a bug: a shipped scenario with one of its services replaced by a defective build.
 
-`scenarios/regressions/planted.yaml` says which bug is planted where and what must notice it; the defective
-builds are `mock_services/defects/`. Everything is taken from the real scenario, topology and kinds; only waits
+`scenarios/regressions/*.yaml` say which bug is planted where and what must notice it; the defective builds
+are `mock_services/defects/`. Everything is taken from the real scenario, topology and kinds; only waits
 are shortened, so that a step that is going to fail does not take its ten seconds.
 
 `python -m tests.end_to_end.planting DEFECT` shows one.
@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
+TABLES = sorted((SCENARIOS / "regressions").glob("*.yaml"))
 TABLE = SCENARIOS / "regressions" / "planted.yaml"
 SHORTEST_THAT_PASSES = {"within": "3s", "revive_within": "3s"}
 
@@ -27,6 +28,7 @@ class Planted:
     """One row of the table."""
 
     instead_of: str
+    table: Path = TABLE
     caught_in: tuple[str, ...] = ()
     says: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
@@ -34,13 +36,13 @@ class Planted:
 
 
 def table() -> dict[str, Planted]:
-    """The rows by defect."""
-    rows = yaml.safe_load(TABLE.read_text())["planted"]
-    return {defect: _row(**row) for defect, row in rows.items()}
+    """The rows of all tables by defect."""
+    rows = [(table, yaml.safe_load(table.read_text())["planted"]) for table in TABLES]
+    return {defect: _row(table, **row) for table, planted in rows for defect, row in planted.items()}
 
 
-def _row(instead_of: str, **lists: list[str]) -> Planted:
-    return Planted(instead_of=instead_of, **{key: tuple(value) for key, value in lists.items()})
+def _row(table: Path, instead_of: str, **lists: list[str]) -> Planted:
+    return Planted(instead_of=instead_of, table=table, **{key: tuple(value) for key, value in lists.items()})
 
 
 def plant(folder: Path, defect: str, row: Planted, *, detect: str = "") -> Path:
@@ -48,24 +50,28 @@ def plant(folder: Path, defect: str, row: Planted, *, detect: str = "") -> Path:
     return _write(folder, row.steps, defect, row, detect)
 
 
-def unchanged(folder: Path, steps: Sequence[str]) -> Path:
+def unchanged(folder: Path, steps: Sequence[str], table: Path = TABLE) -> Path:
     """The same steps with nothing planted: the positive control."""
-    return _write(folder, steps, "", None, "")
+    return _write(folder, steps, "", None, "", table)
 
 
-def _write(folder: Path, steps: Sequence[str], defect: str, row: Planted | None, detect: str) -> Path:
-    sources = yaml.safe_load(TABLE.read_text())
-    scenario = yaml.safe_load((TABLE.parent / sources["scenario"]).read_text())
-    topology = yaml.safe_load((TABLE.parent / sources["topology"]).read_text())
+def _write(
+    folder: Path, steps: Sequence[str], defect: str, row: Planted | None, detect: str, table: Path = TABLE
+) -> Path:
+    table = row.table if row else table
+    sources = yaml.safe_load(table.read_text())
+    scenario = yaml.safe_load((table.parent / sources["scenario"]).read_text())
+    topology = yaml.safe_load((table.parent / sources["topology"]).read_text())
     if row is not None:
         _replace(topology, folder, row, ["muster-mock", "defect", defect], row.options)
     wanted = {*sources["always"], *steps}
     kept = [step for step in scenario["steps"] if step["name"] in wanted]
     missing = wanted - {step["name"] for step in kept}
     assert not missing, f"the scenario has no steps {missing}"
-    scenario |= {"topology": topology, "steps": [_shortened(step, detect) for step in kept], "checks": []}
+    checks = sources.get("checks", [])
+    scenario |= {"topology": topology, "steps": [_shortened(step, detect) for step in kept], "checks": checks}
     del scenario["at_least"]
-    file = folder / "two_servers.scenario.yaml"
+    file = folder / Path(sources["scenario"]).name
     file.write_text(yaml.safe_dump(scenario, sort_keys=False, width=1000))
     return file
 

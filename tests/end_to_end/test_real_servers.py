@@ -190,7 +190,7 @@ def test_a_service_at_0000_is_named(tmp_path: Path) -> None:
 
 SYMPTOMS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "wrong registry port": (
-        ["--registry-port", "18001"],
+        ("--registry-port", "18001"),
         ":18001/health refused the connection",
         "wrong-address",
     ),
