@@ -114,6 +114,7 @@ class Exchange:
             self,
             self.request.wire(self.backend.host_line + self.proxy.settings.peer_headers),
             self.request.body,
+            head_only=self.request.method == b"HEAD",
         )
 
     def _wait(self) -> None:
@@ -141,7 +142,7 @@ class Exchange:
         self.started = True
         if head.streamed:
             self.streamed, self.first_byte = True, self.proxy.clock()
-        self._chunked = head.until_close or head.chunked
+        self._chunked = head.until_close or (head.chunked and not head.bodiless)
         if self._chunked and self.request.http10:
             self._chunked, self.closing = (
                 False,
@@ -208,7 +209,7 @@ class Exchange:
 
         The first one after a broken or refused connection costs nothing: what it repeats was not done.
         """
-        if sent and not is_repeatable(self.request.path):
+        if sent and not is_repeatable(self.request.method, self.request.path):
             return False
         if not self.untried():
             return False
@@ -291,14 +292,13 @@ class Exchange:
 
     def reroute(self, why: str) -> None:
         """Its backend has gone silent: try another if nothing was sent to the client and there is one."""
-        repeatable = not self.started and is_repeatable(self.request.path)
-        if repeatable and self._connection is not None and self.untried():
+        repeatable = not self.started and is_repeatable(self.request.method, self.request.path)
+        under_way = self._connection is not None or self._connecting is not None
+        if repeatable and under_way and self.untried():
             self._give_up(why)
 
     def _give_up(self, why: str) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.abandon()
+        self._stop()
         self.failed(Failure.SILENT, why)
 
     # the end

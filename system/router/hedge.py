@@ -27,7 +27,7 @@ class Hedge:
     @staticmethod
     def plan(exchange: "Exchange") -> "Hedge | None":
         """A hedge, where repeating the request is safe and there is somebody else to ask."""
-        if is_repeatable(exchange.request.path) and exchange.untried():
+        if is_repeatable(exchange.request.method, exchange.request.path) and exchange.untried():
             return Hedge(exchange)
         return None
 

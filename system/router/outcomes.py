@@ -82,12 +82,13 @@ FAILURES = {
 }
 
 # Computing an answer twice costs time and changes nothing; what stores or creates is not repeated.
+SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 REPEATABLE = frozenset({b"/chat/completions", b"/completions", b"/embeddings", b"/rerank", b"/score"})
 
 
-def is_repeatable(path: bytes) -> bool:
-    """Whether a POST to this path may be sent twice."""
-    return path.removeprefix(b"/v1") in REPEATABLE
+def is_repeatable(method: bytes, path: bytes) -> bool:
+    """Whether a request may be sent twice."""
+    return path.removeprefix(b"/v1") in REPEATABLE if method == b"POST" else method in SAFE
 
 
 def retry_after(value: bytes, longest: float = 60.0) -> float:

@@ -73,7 +73,7 @@ class Probing:
             if not failures:
                 self._proxy.lives(backend, "it answers")
             elif failures >= self._patience and backend.down_since is None:
-                self._proxy.silent(backend, f"{failures} probes without an answer")
+                self._proxy.silent(backend, f"{failures} probes in a row failed")
 
     async def _see_off(self, backend: Backend) -> None:
         """A backend whose lease ended may be frozen: what waits for it must not wait for ever."""
@@ -81,7 +81,7 @@ class Probing:
         while backend.outstanding:
             failures = 0 if await self._answers(backend) else failures + 1
             if failures >= self._patience:
-                self._proxy.silent(backend, f"it left the registry, {failures} probes without an answer")
+                self._proxy.silent(backend, f"it left the registry, {failures} probes in a row failed")
                 return
             await asyncio.sleep(LONGEST_PAUSE)
 

@@ -139,6 +139,7 @@ def _settings(config: RouterConfig, tokens: tuple[str, ...]) -> Settings:
         ),
         tls=_client_tls(config.backend_ca),
         peer_headers=f"authorization: Bearer {tokens[0]}\r\n".encode() if tokens else b"",
+        everything=config.proxy_everything,
         session_header=config.session_header,
         retry_share=config.retry_share,
         hedge_after=config.hedge_after,

@@ -3,31 +3,22 @@
 import asyncio
 import itertools
 import logging
-import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from system.breaker import CLOSED, Snapshot
-from system.router.asked import read_asked, read_asked_of
 from system.router.backends import Backend
 from system.router.budget import RetryBudget
-from system.router.callers import Caller, Callers
+from system.router.callers import Callers
 from system.router.counts import Totals
 from system.router.entries import Entry
 from system.router.exchange import Exchange
 from system.router.front import Front
+from system.router.gate import Gate
 from system.router.headers import REQUEST_HEADERS, keep_authorization, read_session
 from system.router.outcomes import FAILURES, Failure, Outcome
 from system.router.refusals import (
-    MODEL_NOT_ALLOWED,
-    NO_BACKEND,
-    NO_TOKEN,
-    RATE_EXCEEDED,
-    UNKNOWN_MODEL,
-    UNKNOWN_PATH,
-    WRONG_METHOD,
     Refusal,
 )
 from system.router.request import Page, Request
@@ -36,22 +27,6 @@ from system.router.table import Changes, Table
 from system.router.upstream import Pool
 
 log = logging.getLogger("router")
-
-# What is proxied without /v1 before it; below /v1 everything that is no page of the router's own is.
-SHORT_PATHS = frozenset(
-    {
-        b"/chat/completions",
-        b"/completions",
-        b"/embeddings",
-        b"/responses",
-        b"/rerank",
-        b"/score",
-        b"/moderations",
-        b"/tokenize",
-        b"/detokenize",
-    }
-)
-
 
 TICK = 0.25  # seconds between looks at what takes too long
 
@@ -82,54 +57,23 @@ class Proxy:
         self.exchanges: set[Exchange] = set()
         self.draining = False
         self.found_down: Callable[[Backend], None] | None = None  # told when a backend is not there
-        self._proxied = SHORT_PATHS | {b"/v1" + path for path in SHORT_PATHS}
         self.tell: Callable[[Backend, str], None] | None = None  # the other processes, what was found out
         self.loop_lag = 0.0  # seconds by which a timer was late, at most lately
-        self._pages: dict[bytes, Page] = {}
         self._pools: dict[Backend, Pool] = {}
         self.callers = callers
+        self.gate = Gate(table, callers, clock, everything=settings.everything)
+        self.admits = self.gate.admits
         self._access_log = access_log
         self._ids = itertools.count(1)
         self._id_start = b"req-" + os.urandom(6).hex().encode() + b"-"
 
     def add_pages(self, pages: dict[bytes, Page]) -> None:
-        self._pages.update(pages)
+        self.gate.pages.update(pages)
 
     # requests
 
     def new_id(self) -> bytes:
         return b"%b%x" % (self._id_start, next(self._ids))
-
-    def admits(self, request: Request) -> Refusal | None:
-        """Whether there is something at this path for this client; decided before the body is read."""
-        path, method = request.path, request.method
-        if method == b"POST" and (path in self._proxied or self._is_proxied(path)):
-            pass
-        else:
-            page = self._page(path)
-            if page is None or method not in (b"GET", b"HEAD"):
-                return self._nowhere(method, path, page)
-            request.page = page
-        if self.callers is not None and path not in OPEN_PATHS:
-            request.caller = self.callers.find(request.authorization)
-            return NO_TOKEN if request.caller is None else None
-        return None
-
-    def _is_proxied(self, path: bytes) -> bool:
-        return path.startswith(b"/v1/") and self._page(path) is None
-
-    def _nowhere(self, method: bytes, path: bytes, page: Page | None) -> Refusal:
-        if page is not None:
-            return _wrong_method(method, path, "GET")
-        if self._is_proxied(path) or path in self._proxied:
-            return _wrong_method(method, path, "POST")
-        return UNKNOWN_PATH.saying(method=_text(method), path=_text(path))
-
-    def _page(self, path: bytes) -> Page | None:
-        page = self._pages.get(path)
-        if page is None and path.startswith(b"/v1/models/"):
-            page = self._pages[b"/v1/models/"]
-        return page
 
     def begin(self, front: Front, request: Request) -> Exchange | None:
         """Answer a request from here, or return the exchange that will."""
@@ -141,35 +85,14 @@ class Proxy:
         if request.page is not None:
             request.page(front, request)
             return None
-        body = request.body
-        if isinstance(body, bytes):
-            asked = read_asked(body, request.session)
-        else:
-            asked = read_asked_of(body, request.session)
-        if isinstance(asked, Refusal):
-            front.refuse(asked, request)
+        found = self.gate.backends_for(request)
+        if isinstance(found, Refusal):
+            front.refuse(found, request)
             return None
-        refused = request.caller and self._refuses(request.caller, asked.model)
-        if refused:
-            front.refuse(refused, request)
-            return None
-        group = self.table.groups.get(asked.model)
-        if group is None:
-            refusal = NO_BACKEND if self.table.knows(asked.model) else UNKNOWN_MODEL
-            front.refuse(refusal.saying(model=asked.model[:200]), request)
-            return None
-        exchange = Exchange(self, front, request, asked, group)
+        exchange = Exchange(self, front, request, *found)
         self.exchanges.add(exchange)
         self.totals.requests += 1
         return exchange
-
-    def _refuses(self, caller: Caller, model: str) -> Refusal | None:
-        if not caller.may_use(model):
-            return MODEL_NOT_ALLOWED.saying(model=model[:200])
-        seconds = math.ceil(caller.wait(self.clock()))
-        if not seconds:
-            return None
-        return replace(RATE_EXCEEDED.saying(seconds=seconds), headers=((b"retry-after", b"%d" % seconds),))
 
     def sent(self, backend: Backend) -> int:
         """A request goes to a backend; returns the ticket that `account` wants back."""
@@ -350,23 +273,9 @@ class Proxy:
             pool.close()
 
 
-OPEN_PATHS = frozenset({b"/health", b"/status", b"/ready"})  # probes carry no token
-
-
 def _go_on(exchange: Exchange | None) -> None:
     if exchange is not None and exchange.waiting:
         exchange.go_on()
-
-
-def _wrong_method(method: bytes, path: bytes, allowed: str) -> Refusal:
-    words = WRONG_METHOD.saying(method=_text(method), path=_text(path), allowed=allowed)
-    return Refusal(
-        status=words.status, message=words.message, code=words.code, headers=((b"allow", allowed.encode()),)
-    )
-
-
-def _text(raw: bytes) -> str:
-    return raw[:200].decode("ascii", "replace")
 
 
 def _listed(backend: Backend) -> str:

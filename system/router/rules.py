@@ -48,6 +48,8 @@ class Settings:
     """How backends with an https URL are verified."""
     peer_headers: bytes = b""
     """Header lines every request to a backend gets: the router's own token, if it has one."""
+    everything: bool = False
+    """Whether requests are proxied that are neither for a page nor for a model, to any backend."""
     session_header: str = "session"
     retry_share: float = 0.2
     """Retries and hedges, as a share of requests."""

@@ -55,5 +55,6 @@ class RouterConfig(ComponentConfig):
     max_body: Annotated[int, "the largest request body, in bytes"] = 128 * 1024 * 1024
     callers: Annotated[Path | None, "file with callers: tokens, the models each may use, rates (TOML)"] = None
     backend_ca: Annotated[Path | None, "CA (PEM) that https backends and registries are verified with"] = None
+    proxy_everything: Annotated[bool, "send what is for no page and names no model to any backend"] = False
     workers: Annotated[int, "processes that share the port"] = 1
     access_log: Annotated[bool, "a line per proxied request"] = False

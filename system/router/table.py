@@ -75,6 +75,8 @@ class Table:
         self.backends: dict[str, Backend] = {}
         self.groups: dict[str, Group] = {}
         self.version = 0
+        self.everyone = Group("*", new_policy("*"), ejectable)  # for requests that name no model
+        self._stale: set[Group] = set()  # groups whose members changed in the update under way
         self._new_policy = new_policy
         self._breaker = breaker
         self._ejectable = ejectable
@@ -105,9 +107,11 @@ class Table:
         revived: list[Backend] = []
         for name in dict.fromkeys([*(entry.name for entry in put), *dropped]):
             self._settle(name, added, removed, revived)
-        changes = Changes(added, removed, revived)
+        for group in self._stale:
+            group.refresh()
+        self._stale.clear()
         self.version += 1
-        return changes
+        return Changes(added, removed, revived)
 
     def mark_down(self, backend: Backend, reason: str, now: float) -> bool:
         """Leave a backend at once; returns whether it was in use until now."""
@@ -151,6 +155,8 @@ class Table:
         if known and (entry is None or entry.url != known.entry.url):
             self._leave_groups(known)
             del self.backends[name]
+            self.everyone.members.pop(name, None)
+            self._stale.add(self.everyone)
             removed.append(known)
             known = None
         if entry is None:
@@ -174,12 +180,16 @@ class Table:
             if model not in entry.models:
                 self._leave(model, backend)
         backend.entry = entry
+        self._join(self.everyone, backend)
         for model in entry.models:
             group = self.groups.get(model)
             if group is None:
                 group = self.groups[model] = Group(model, self._new_policy(model), self._ejectable)
-            group.members[backend.name] = backend
-            group.refresh()
+            self._join(group, backend)
+
+    def _join(self, group: Group, backend: Backend) -> None:
+        group.members[backend.name] = backend
+        self._stale.add(group)
 
     def _leave_groups(self, backend: Backend) -> None:
         for model in backend.entry.models:
@@ -189,7 +199,7 @@ class Table:
         group = self.groups.get(model)
         if group is None or group.members.pop(backend.name, None) is None:
             return
-        group.refresh()
+        self._stale.add(group)
         if not group.members:
             del self.groups[model]
             self._remember(model)
@@ -202,6 +212,7 @@ class Table:
 
     def _refresh(self, backend: Backend) -> None:
         self.version += 1
+        self.everyone.refresh()
         for model in backend.entry.models:
             if model in self.groups:
                 self.groups[model].refresh()

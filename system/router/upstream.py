@@ -23,15 +23,12 @@ class Head:
     chunked = False
     closing = False
     streamed = False
+    bodiless = False
     nominated = b""
     retry_after = b""
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
-
-    @property
-    def bodiless(self) -> bool:
-        return self.status in (204, 304)
 
     @property
     def until_close(self) -> bool:
@@ -58,6 +55,7 @@ class Connection(asyncio.Protocol):
         "_full",
         "_head",
         "_head_bytes",
+        "_head_only",
         "_keeps",
         "_parser",
         "_paused",
@@ -84,11 +82,13 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._unsent: Spool | None = None
         self._sent = 0
+        self._head_only = False
         self._full = False  # the transport holds enough
         self._begun = self._complete = self._spilled = self._paused = self._keeps = False
 
-    def request(self, sink: Sink, head: bytes, body: bytes | Spool) -> None:
-        """Send a request; the answer goes to the sink."""
+    def request(self, sink: Sink, head: bytes, body: bytes | Spool, *, head_only: bool = False) -> None:
+        """Send a request; the answer goes to the sink. An answer to HEAD has no body, whatever it says."""
+        self._head_only = head_only
         self.sink = sink
         self.used += 1
         self._begun = self._complete = False
@@ -214,8 +214,11 @@ class Connection(asyncio.Protocol):
             return
         if head.nominated:
             without_nominated(head.lines, head.nominated)
+        head.bodiless = self._head_only or head.status in (204, 304)
         self._begun = True
         self.sink.head(head)
+        if self._head_only:
+            self._complete, self._keeps = True, False  # the parser waits for what does not come
 
     def on_body(self, data: bytes) -> None:
         if self.sink is not None and not self._spilled:

@@ -20,6 +20,7 @@ from tests.system.router.stage import (
     play,
     request,
     router,
+    until,
     whole,
 )
 
@@ -132,7 +133,8 @@ def test_answer_to_a_body_that_is_still_sent_ends_the_sending(tmp_path: Path) ->
             if head.startswith(b"POST"):
                 self.calls.append(call)
                 await call.send(whole(b"{}", "413 Content Too Large"))
-                await asyncio.sleep(0.05)
+                while await reader.read(65_536):
+                    pass
                 raise ConnectionResetError
             await call.send(whole(b"{}"))
 
@@ -141,6 +143,7 @@ def test_answer_to_a_body_that_is_still_sent_ends_the_sending(tmp_path: Path) ->
         async with router(tmp_path, backend) as stage:
             answers = [(await stage.ask("POST", CHAT, large(size=20 * MEGABYTE))).status for _ in range(2)]
             assert answers == [413, 413]
+            await until(lambda: backend.left >= 2)
 
     play(scene())
 
