@@ -150,6 +150,14 @@ def test_limits_are_inherited(tmp_path: Path) -> None:
     assert [one.limit, *(step.limit for step in one.steps), two.limit] == [90.0, 90.0, 5.0, 60.0]
 
 
+def test_an_expectation_may_take_as_long_as_its_step(tmp_path: Path) -> None:
+    """`within` and `for` equal to the limit are no mistake."""
+    (step,) = steps(
+        tmp_path, "{name: a, limit: 5s, expect: [{registered: all, within: 5s}, {registered: all, for: 5s}]}"
+    )
+    assert [expect.within or expect.hold for expect in step.expects] == [5.0, 5.0]
+
+
 def test_a_fault_for_a_time(tmp_path: Path) -> None:
     """`for` on a fault without steps is a wait within it."""
     (step,) = steps(tmp_path, "{name: a, fault: {kill: worker}, for: 70s}")
