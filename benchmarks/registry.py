@@ -1,20 +1,21 @@
 """How fast and how small the registry is, beside a server as the original was.
 
 Server and client are each bound to one core. Figures are medians of alternating runs; what counts are the
-ratios inside one run. `original` is the yardstick: FastAPI, one dictionary, a scan of all replicas per query.
+ratios inside one run. The yardstick is `registry_original.py`.
 """
 
 import argparse
 import asyncio
 import json
 import os
-import random
 import resource
+import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any, cast
 ADDRESS = "127.77.2.2"
 SERVER_CORE, CLIENT_CORE = 0, 1
 TICK = os.sysconf("SC_CLK_TCK")
-ORIGINAL = [sys.executable, str(Path(__file__).resolve()), "original"]
+ORIGINAL = [sys.executable, str(Path(__file__).with_name("registry_original.py"))]
 OURS = [sys.executable, "-m", "system", "registry", "--log-level", "warning", "--health-interval", "0"]
 
 
@@ -326,64 +327,48 @@ def shown(figures: dict[str, float]) -> str:
     return "  ".join(f"{key} {value:,.3f}" for key, value in figures.items())
 
 
-def original(arguments: list[str]) -> None:
-    """Serve as the original did."""
-    import socket
+async def shared(servers: list[Server], registrations: int) -> dict[str, float]:
+    """From the request that registers at one process to its being routable through the other."""
+    reader, writer = await asyncio.open_connection(ADDRESS, servers[1].port)
+    latencies = []
+    held = []
+    for number in range(registrations):
+        started = time.perf_counter()
+        held += await connect(servers[0].port, range(number, number + 1))
+        question = get(f"/route?id=r{number}")
+        while True:
+            writer.write(question)
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(_length(head))
+            if b" 200 " in head:
+                break
+        latencies.append(time.perf_counter() - started)
+    writer.close()
+    for one in held:
+        one.transport.abort()
+    return {"p50_ms": 1000 * statistics.median(latencies), "p99_ms": 1000 * percentile(latencies, 0.99)}
 
-    import uvicorn
 
-    host, port = arguments[arguments.index("--host") + 1], int(arguments[arguments.index("--port") + 1])
-    listener = socket.create_server((host, port), backlog=2048)
-    print(f"original ready on http://{host}:{listener.getsockname()[1]}", flush=True)
-    options = uvicorn.Config(original_app(), access_log=False, log_level="error", timeout_graceful_shutdown=1)
-    uvicorn.Server(options).run(sockets=[listener])
+def through_redis() -> dict[str, float]:
+    """Two processes and a Redis."""
+    import uvloop
 
-
-def original_app() -> Any:
-    """One dictionary, a scan of all replicas per query."""
-    from fastapi import FastAPI, HTTPException, Request
-    from fastapi.responses import StreamingResponse
-    from pydantic import BaseModel
-
-    class Body(BaseModel):
-        replica_id: str
-        endpoint: str
-        capabilities: list[dict[str, Any]]
-
-    app, replicas = FastAPI(), dict[str, Body]()
-
-    async def events(body: Body) -> AsyncIterator[str]:
-        try:
-            yield f"data: {json.dumps({'status': 'registered', 'replica_id': body.replica_id})}\n\n"
-            while True:
-                yield 'data: {"status": "alive"}\n\n'
-                await asyncio.sleep(5)
-        finally:
-            replicas.pop(body.replica_id, None)
-
-    async def register(body: Body) -> StreamingResponse:
-        replicas[body.replica_id] = body
-        return StreamingResponse(events(body), media_type="text/event-stream")
-
-    async def route(request: Request) -> dict[str, str]:
-        wanted = dict(request.query_params).items()
-        found = [
-            one for one in replicas.values() if any(wanted <= offered.items() for offered in one.capabilities)
-        ]
-        if not found:
-            raise HTTPException(404, "no matching replica")
-        chosen = random.choice(found)
-        return {"endpoint": chosen.endpoint, "replica_id": chosen.replica_id}
-
-    app.post("/register", response_model=None)(register)
-    app.get("/route")(route)
-    return app
+    with socket.create_server((ADDRESS, 0)) as free:
+        port = free.getsockname()[1]
+    command = ["redis-server", "--port", str(port), "--bind", ADDRESS, "--save", "", "--dir", "/tmp"]  # noqa: S108
+    redis = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    ours = [*OURS, "--store", f"redis://{ADDRESS}:{port}"]
+    try:
+        with serving(ours) as one, serving(ours) as other:
+            time.sleep(3)  # until both have found it
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                return runner.run(shared([one, other], 500))
+    finally:
+        redis.terminate()
+        redis.wait(10)
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["original"]:
-        original(sys.argv[2:])
-        return
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it runs")
     parser.add_argument("--json", type=Path, help="also write the figures here")
@@ -393,6 +378,8 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, {CLIENT_CORE})
     result = compare(quick=options.quick)
+    if shutil.which("redis-server"):
+        result["redis, registered to routable"] = through_redis()
     for name, figures in result.items():
         print(f"{name:32}", shown(figures))
     if options.json:
