@@ -265,6 +265,9 @@ class StepReader:
             message = f"{two}; one mapping holds one {kinds.role}. Write a list of mappings"
             self._problems.add(node.keys[named[1]], message)
             return None
+        if set(node.value) <= set(timing):
+            self._problems.add(node, f"a time, and no {kinds.role} beside it. Known: {', '.join(kinds)}.")
+            return None
         first: str = next((key for key in node.value if key not in timing), next(iter(node.value)))
         self._problems.add(
             node.keys[first], f"no {kinds.role} is called '{first}'.{did_you_mean(first, kinds)}"
