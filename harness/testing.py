@@ -106,6 +106,8 @@ class FakeHosts:
         self.supervised = True
         """Whether a child that was ended is started again."""
         self.signalled: list[tuple[str, str]] = []
+        self.on_start: Callable[[str], object] = str
+        """Called with the name of each service that is started again."""
         self._services: dict[str, FakeService] = {}
         self._pids = count(100)
 
@@ -134,6 +136,7 @@ class FakeHosts:
         return hit
 
     async def start(self, service: str) -> None:
+        self.on_start(service)
         if not self.deaf:
             self._run(self._services[service])
 

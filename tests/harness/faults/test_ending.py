@@ -7,10 +7,13 @@ import os
 import re
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.clock import SystemClock
 from harness.errors import CheckFailed
 from harness.faults.base import NoReceipt, Receipt
 from harness.faults.kill import Kill
@@ -18,7 +21,7 @@ from harness.faults.restart import Restart
 from harness.faults.stop import Stop
 from harness.hosts import process as process_hosts
 from harness.hosts.base import Process, Target, signals
-from harness.testing import FakeScene
+from harness.testing import FakeHosts, FakeScene, service_spec, topology_of, workspace_in
 
 OnStage = Callable[[Callable[[FakeScene], Any]], None]
 
@@ -109,6 +112,26 @@ def test_a_whole_host_dies_at_once_and_comes_back_in_order(on_stage: OnStage) ->
         assert (await pids_of(stage, "stubborn"))[0] == untouched[0]
 
     on_stage(body)
+
+
+def test_services_come_back_in_the_order_their_specs_ask_for(tmp_path: Path) -> None:
+    """What starts `after` another service is started when that one is ready again."""
+    done: list[str] = []
+
+    async def main() -> None:
+        specs = (service_spec("router", after=("registry",)), service_spec("registry"))
+        async with AsyncExitStack() as stack:
+            hosts = await stack.enter_async_context(
+                FakeHosts.open(topology_of(*specs), workspace_in(tmp_path))
+            )
+            services = [await stack.enter_async_context(hosts.service(spec)) for spec in specs]
+            hosts.on_start = lambda name: done.append(f"{name} starts")
+            scene = FakeScene(hosts, SystemClock(), services, lambda target: done.append(f"{target} ready"))
+            async with Kill("server1").inject(scene):
+                pass
+
+    asyncio.run(main())
+    assert done == ["registry starts", "registry ready", "router starts", "router ready"]
 
 
 def test_nobody_leaves_it_down(on_stage: OnStage) -> None:

@@ -405,20 +405,29 @@ def test_an_error_or_cancellation_inside_leaves_nothing(tmp_path: Path) -> None:
     assert not alive(seen)
 
 
-def test_a_killed_child_that_is_started_again_is_hit_once(tmp_path: Path) -> None:
+def test_a_killed_child_that_is_started_again_is_hit_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SIGKILL to a child does not chase the children that its supervisor starts after it."""
-    supervisor = ("sh", "-c", "echo up; while true; do sleep 66; done")
+    send = processes.send_signal
+    label = b"MUSTER_SERVICE=a"
+
+    def send_and_see_it_reborn(pid: int, born: int, number: int) -> bool:
+        sent = send(pid, born, number)
+        until = time.monotonic() + 5
+        while not any(stat.born >= born and stat.pid > pid for stat in processes.family([label])):
+            assert time.monotonic() < until
+        return sent
 
     async def body(hosts: ProcessHosts, service: ProcessService) -> None:
         target = Target(service="a", child=True)
         (before,) = await hosts.processes(target)
-        hit = await hosts.signal(target, 9)
+        with monkeypatch.context() as patched:
+            patched.setattr(processes, "send_signal", send_and_see_it_reborn)
+            hit = await hosts.signal(target, 9)
         assert [process.pid for process in hit] == [before.pid]
+        (after,) = await hosts.processes(target)
+        assert after.pid != before.pid
 
-        async def reborn() -> bool:
-            now = await hosts.processes(target)
-            return bool(now) and now[0].pid != before.pid
-
-        await until(reborn)
-
+    supervisor = ("sh", "-c", "echo up; while true; do sleep 66; done")
     run_with(tmp_path, body, program(command=supervisor, ready=Ready(log="up")))
