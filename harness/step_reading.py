@@ -9,10 +9,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from harness.actions import ACTIONS, Wait
-from harness.checks import CHECKS
-from harness.errors import Place, did_you_mean
+from harness.errors import did_you_mean
+from harness.expect_reading import ExpectReader
 from harness.faults import FAULTS
 from harness.kind_options import Reader, options_of
+from harness.kind_reading import KindReader
 from harness.kinds import Kinds
 from harness.load import LOADS
 from harness.model import Expect, Step
@@ -82,6 +83,8 @@ class StepReader:
         self._reader = reader
         self._names: list[str] = []
         self._problems = reader.problems
+        self._kinds = KindReader(reader)
+        self._expectations = ExpectReader(self._kinds)
         self._scope = scope
 
     def steps(
@@ -216,121 +219,15 @@ class StepReader:
         does = doing[0]
         written = expand(node.value[does], scope, self._problems)
         if does in ROLES:
-            action = self.one_of(ROLES[does], written)
+            action = self._kinds.one_of(ROLES[does], written)
         else:
             action = self._reader.from_short_form(ACTIONS[does], written, f"'{does}'", does)
         return replace(step, does=does, action=action)
 
-    def one_of(self, kinds: Kinds[Any], node: Node, timing: tuple[str, ...] = ()) -> Any:
-        """What a mapping with exactly one kind of a role describes; None if it is mistaken."""
-        if isinstance(node.value, Broken):
-            return None
-        if isinstance(node.value, str):
-            node = Node({node.value: Node(None, node.place)}, node.place, {node.value: node.place})
-        if not node.is_mapping or not node.value:
-            message = (
-                f"expected a {kinds.role} and its options, got {node.shown()}. Known: {', '.join(kinds)}."
-            )
-            self._problems.add(node, message)
-            return None
-        name = self._kind_in(kinds, node, timing)
-        cls = self._class_of(kinds, name, node.keys[name]) if name else None
-        if name is None or cls is None:
-            return None
-        rest = {key: item for key, item in node.value.items() if key != name and key not in timing}
-        return self._built(cls, node, name, rest, f"{kinds.role} '{name}'")
-
-    def _built(self, cls: Any, node: Node, name: str, rest: Mapping[str, Node], what: str) -> Any:
-        main = node.value[name]
-        if not rest or main.value is None:
-            if not rest:
-                at = replace(main, place=node.keys[name]) if main.value is None else main
-                return self._reader.from_short_form(cls, at, what, name)
-            return self._reader.build(cls, rest, node, what, node.keys)
-        options = options_of(cls)
-        if not options:
-            self._problems.add(main, f"{what} has no options, got {main.shown()}")
-            return None
-        given = {options[0].key: main, **rest}
-        return self._reader.build(cls, given, node, what, node.keys, {options[0].key: name})
-
-    def _kind_in(self, kinds: Kinds[Any], node: Node, timing: tuple[str, ...]) -> str | None:
-        named: list[str] = [key for key in node.value if key in kinds]
-        if len(named) > 1:
-            named = self._main_of(kinds, named)
-        if len(named) == 1:
-            return named[0]
-        if named:
-            two = f"two at once, {' and '.join(named)}"
-            message = f"{two}; one mapping holds one {kinds.role}. Write a list of mappings"
-            self._problems.add(node.keys[named[1]], message)
-            return None
-        if set(node.value) <= set(timing):
-            self._problems.add(node, f"a time, and no {kinds.role} beside it. Known: {', '.join(kinds)}.")
-            return None
-        first: str = next((key for key in node.value if key not in timing), next(iter(node.value)))
-        self._problems.add(
-            node.keys[first], f"no {kinds.role} is called '{first}'.{did_you_mean(first, kinds)}"
-        )
-        return None
-
-    def _main_of(self, kinds: Kinds[Any], named: list[str]) -> list[str]:
-        """Of several keys that are kinds, those that have the others as options; else all."""
-        owners = []
-        for name in named:
-            cls = self._class_of(kinds, name, None)
-            keys = {option.key for option in options_of(cls)} if cls else set()
-            if keys >= set(named) - {name}:
-                owners.append(name)
-        return owners if len(owners) == 1 else named
-
-    def _class_of(self, kinds: Kinds[Any], name: str, place: Place | None) -> Any:
-        try:
-            return kinds[name]
-        except (ImportError, AttributeError) as error:
-            if place is not None:
-                self._problems.add(place, f"the {kinds.role} '{name}' cannot be loaded: {error}")
-            return None
-
     def _expects(self, node: Node, scope: Namespace) -> tuple[Expect, ...]:
         if "expect" not in node.value:
             return ()
-        written = expand(node.value["expect"], scope, self._problems)
-        items = written.value if written.is_list else (written,)
-        if not items:
-            self._problems.add(written, "expect: an empty list expects nothing")
-        return tuple(found for item in items if (found := self.expectation(item)) is not None)
-
-    def expectation(self, node: Node) -> Expect | None:
-        """One check and its timing."""
-        timing = {key: node.value[key] for key in ("within", "for") if node.is_mapping and key in node.value}
-        if node.is_mapping and "never" in node.value:
-            return self._never(node, timing)
-        timing = {key: item for key, item in timing.items() if not self._is_own_option(node, key)}
-        check = self.one_of(CHECKS, node, tuple(timing))
-        if len(timing) == 2:
-            self._problems.add(
-                node.keys["for"], "within (true in time) and for (true all the while) exclude each other"
-            )
-        within, hold = (self._duration(timing.get(key), key) for key in ("within", "for"))
-        return Expect(check=check, place=node.place, within=within, hold=hold) if check is not None else None
-
-    def _is_own_option(self, node: Node, key: str) -> bool:
-        name = next((k for k in node.value if k in CHECKS), None)
-        cls = self._class_of(CHECKS, name, None) if name else None
-        return cls is not None and key in {option.key for option in options_of(cls)}
-
-    def _never(self, node: Node, timing: Mapping[str, Node]) -> Expect | None:
-        for key in node.value:
-            if key not in ("never", *timing):
-                self._problems.add(node.keys[key], f"'{key}' belongs inside never: {{...}}")
-        if "within" in timing:
-            self._problems.add(
-                node.keys["within"], "never has no 'within'; 'for' says how long it is watched"
-            )
-        check = self.one_of(CHECKS, node.value["never"])
-        hold = self._duration(timing.get("for"), "for")
-        return Expect(check=check, place=node.place, hold=hold, never=True) if check is not None else None
+        return self._expectations.beside(expand(node.value["expect"], scope, self._problems))
 
     def _duration(self, node: Node | None, label: str) -> float | None:
         return None if node is None else self._reader.value(Duration, node, label)
@@ -376,27 +273,7 @@ class StepReader:
 
     def checks(self, node: Node) -> tuple[Step, ...]:
         """The checks on the whole history, each a step of its own."""
-        if not node.is_list:
-            self._problems.add(node, f"checks: expected a list of checks, got {node.shown()}")
-            return ()
-        found: list[Step] = []
-        for item in node.value:
-            expect = self.expectation(expand(item, self._scope, self._problems))
-            if expect is None:
-                continue
-            if expect.within is not None or expect.hold is not None:
-                self._problems.add(
-                    item, "checks are judged once, at the end: 'within' and 'for' belong to steps"
-                )
-            name = self._check_name(expect, [step.name for step in found])
-            number = f"checks.{len(found) + 1}"
-            found.append(Step(id=number, path=("checks", name), place=item.place, expects=(expect,)))
-        return tuple(found)
-
-    def _check_name(self, expect: Expect, taken: Sequence[str]) -> str:
-        name = f"{'never ' if expect.never else ''}{CHECKS.name_of(type(expect.check))}"
-        count = sum(other == name or other.startswith(f"{name} ") for other in taken)
-        return f"{name} {count + 1}" if count else name
+        return self._expectations.at_the_end(expand(node, self._scope, self._problems))
 
 
 NOTHING = {

@@ -116,7 +116,7 @@ CHECKS = kinds(
 
 def use_small_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Load scenarios with the kinds of this file instead of the shipped ones."""
-    monkeypatch.setattr("harness.step_reading.CHECKS", CHECKS)
+    monkeypatch.setattr("harness.expect_reading.CHECKS", CHECKS)
     table = {"load": kinds("load", chat=Chat), "fault": kinds("fault", kill=Kill)}
     monkeypatch.setattr("harness.step_reading.ROLES", table)
 

@@ -286,6 +286,6 @@ def test_a_kind_whose_module_is_missing_is_a_mistake(tmp_path: Path, monkeypatch
     from harness.kinds import Kinds
 
     table: Kinds[Any] = Kinds("check", {"absent": "harness.nowhere:Absent"})
-    monkeypatch.setattr("harness.step_reading.CHECKS", table)
+    monkeypatch.setattr("harness.expect_reading.CHECKS", table)
     found = mistakes(write(tmp_path, HEAD + "checks: [absent]\n"))
     assert found == ["3: the check 'absent' cannot be loaded: No module named 'harness.nowhere'"]
