@@ -54,7 +54,7 @@ class ReplicaLease:
         async with aiohttp.ClientSession(timeout=limits) as session:
             while self.state != "replaced":
                 try:
-                    await self._hold(session, endpoint)
+                    await self.hold(session, endpoint)
                     log.info("the registry ended the connection; registering again")
                 except (aiohttp.ClientError, OSError) as error:
                     why = str(error) or type(error).__name__
@@ -63,7 +63,8 @@ class ReplicaLease:
                     self.state = "unregistered"
                 await asyncio.sleep(self._config.retry)
 
-    async def _hold(self, session: aiohttp.ClientSession, endpoint: str) -> None:
+    async def hold(self, session: aiohttp.ClientSession, endpoint: str) -> None:
+        """One connection, from its registration to its end."""
         async with session.post(self._url, json=self._body(endpoint)) as stream:
             if not stream.ok:
                 log.error("refused with %d: %s", stream.status, (await stream.text())[:200])

@@ -42,7 +42,8 @@ class NoGhosts:
 
     def views(self, facts: Facts) -> Sequence[tuple[str, str]]:
         """The entries of every registry."""
-        return [(s.name, VIEWS[p]) for p in VIEWS for s in facts.speaking(p)]
+        spoken = [(s.name, [VIEWS[p] for p in VIEWS if p in s.speaks]) for s in facts.services]
+        return [(name, views[0]) for name, views in spoken if views]
 
     def judge(self, evidence: Evidence) -> Verdict:
         """Pass when everybody who died was forgotten in time."""

@@ -4,17 +4,13 @@ Must be caught by check `unregistered`, in step "server 2 dies::its services are
 """
 
 from mock_services.planting import defective
-from system.leases import Lease, Terms
 from system.registry import program
-from system.registry.context import Context
 from system.registry.entries import Entry
 
 
-class EternalContext(Context):
+def eternal(self: Entry) -> None:
     """Nobody has to renew anything."""
-
-    def admit(self, entry: Entry, terms: Terms | None, caller: str, now: float) -> Lease:
-        return super().admit(entry, None, caller, now)
+    del self
 
 
-PROGRAM = defective(program.PROGRAM, __doc__, {(program, "Context"): EternalContext})
+PROGRAM = defective(program.PROGRAM, __doc__, {(Entry, "terms"): property(eternal)})

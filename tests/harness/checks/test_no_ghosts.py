@@ -90,3 +90,10 @@ def test_a_registry_nobody_could_look_at_is_unknown() -> None:
 def test_a_time_that_is_not_over_is_no_failure() -> None:
     """Listed for three of five seconds so far."""
     assert judged(Story(FACTS).entries(1, "a").add(2, DIED).same(5)).status is Status.UNKNOWN
+
+
+def test_a_registry_of_replicas_is_one_too() -> None:
+    """One that speaks only that protocol is looked at by its replicas; one that speaks both, once."""
+    both = ServiceFacts(name="r", speaks=("service_registry", "capability_registry"))
+    replicas = ServiceFacts(name="q", speaks=("capability_registry",))
+    assert NoGhosts().views(Facts(services=(both, replicas))) == [("r", "services"), ("q", "replicas")]
