@@ -8,6 +8,7 @@ PROGRAMS = {
     "registry": "system.registry.program:PROGRAM",
     "router": "system.router.program:PROGRAM",
     "babysitter": "system.babysitter.program:PROGRAM",
+    "worker": "system.worker.program:PROGRAM",
 }
 
 

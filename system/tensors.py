@@ -80,9 +80,10 @@ def write(
 ) -> list[Raw]:
     """Add tensors to a message; returns their raw contents, which `joined` puts behind it.
 
-    The protocol has one form a message. A datatype that has no typed contents makes all of them raw.
+    The protocol has one form a message. A datatype that has no typed contents makes all of them raw. A tensor
+    of no datatype is empty.
     """
-    types = {name: named(tensor.datatype) for name, tensor in tensors.items()}
+    types = {name: named(tensor.datatype) for name, tensor in tensors.items() if tensor.datatype}
     raw = raw or any(datatype.field is None for datatype in types.values())
     raws: list[Raw] = []
     for name, (datatype, array) in tensors.items():
@@ -92,8 +93,8 @@ def write(
         else:
             added = message.outputs.add(name=name, datatype=datatype, shape=shape)
         if raw:
-            raws.append(to_raw(array, types[name]))
-        else:
+            raws.append(to_raw(array, types[name]) if datatype else b"")
+        elif datatype:
             getattr(added.contents, types[name].field or "").extend(to_values(array, types[name]))
     return raws
 
