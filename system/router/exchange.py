@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from system.router.asked import Asked
 from system.router.backends import Backend
+from system.router.counts import tokens_told
 from system.router.hedge import Hedge
 from system.router.outcomes import (
     FAILURES,
@@ -46,7 +47,8 @@ class Exchange:
     _chunked = False
     _paused = False
     _forgiven = False
-    _ending = b""  # the last bytes of a stream: whether an event is open
+    _last = b""  # what came last: whether an event is open, how many tokens were used
+    _before = b""  # and what came before it
 
     def __init__(
         self, proxy: "Proxy", front: "Front", request: "Request", asked: Asked, group: Group
@@ -154,12 +156,16 @@ class Exchange:
         self._out += (start, *head.lines, self.backend.head, end)
 
     def body(self, data: bytes) -> None:
-        if not self._chunked:
+        self._before, self._last = self._last, data
+        if self._chunked:
+            self._out += (b"%x\r\n" % len(data), data, b"\r\n")
+        else:
             self._out.append(data)
-            return
-        self._out += (b"%x\r\n" % len(data), data, b"\r\n")
-        if self.streamed:
-            self._ending = data[-4:]
+
+    @property
+    def tokens(self) -> int:
+        """The completion tokens of the whole answer, as far as it tells."""
+        return tokens_told(self._last) or (tokens_told(self._before) if self.streamed else 0)
 
     def flush(self) -> None:
         if self._out:
@@ -229,7 +235,7 @@ class Exchange:
             self.front.abort()
             return
         event = BROKEN_STREAM.saying(backend=backend.name).event
-        if not self._ending.endswith((b"\n\n", b"\r\n\r\n")):
+        if not self._last.endswith((b"\n\n", b"\r\n\r\n")):
             event = b"\n\n" + event
         self.front.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(event), event))
 

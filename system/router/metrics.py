@@ -127,6 +127,13 @@ def _of_backends(backends: Iterable["Backend"]) -> Iterator[Family]:
     }
     about = "Attempts at a backend, by how they ended."
     yield Family("muster_router_attempts_total", "counter", about, attempts)
+    tokens: dict[Labels, float] = {
+        (("model", model), *_backend(backend)): series.tokens
+        for backend in backends
+        for model, series in backend.series.items()
+    }
+    about = "Completion tokens that answers told of."
+    yield Family("muster_router_completion_tokens_total", "counter", about, tokens)
     yield Family(
         SENT, "counter", "Requests sent to a backend.", {_backend(one): one.sent for one in backends}
     )

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -112,7 +113,7 @@ def _proxy(config: RouterConfig) -> Proxy:
         ),
         settings=_settings(config, tokens),
         callers=load_callers(config.callers, tokens, config.workers),
-        access_log=log_access if config.access_log else None,
+        access_log=access_logger(max(1, config.access_log_every)) if config.access_log else None,
     )
 
 
@@ -192,7 +193,18 @@ async def _running(coroutines: Iterable[Coroutine[Any, Any, None]]) -> AsyncIter
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def log_access(exchange: Exchange, outcome: Outcome) -> None:
+def access_logger(every: int) -> Callable[[Exchange, Outcome], None]:
+    """Writes a line for one of so many proxied requests, once it has ended."""
+    numbers = count()
+
+    def write(exchange: Exchange, outcome: Outcome) -> None:
+        if next(numbers) % every == 0:
+            _log_access(exchange, outcome)
+
+    return write
+
+
+def _log_access(exchange: Exchange, outcome: Outcome) -> None:
     """One line per proxied request, once it has ended."""
     backend = exchange.tried[-1].name if exchange.tried else "-"
     access.info(

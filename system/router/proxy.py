@@ -123,6 +123,7 @@ class Proxy:
         model = exchange.asked.model
         series = backend.series.get(model) or backend.series_of(model)
         series.outcomes[outcome] += 1
+        series.tokens += exchange.tokens
         series.durations.observe(now - exchange.began)
         if exchange.streamed:
             series.first_bytes.observe(exchange.first_byte - exchange.began)

@@ -58,3 +58,4 @@ class RouterConfig(ComponentConfig):
     proxy_everything: Annotated[bool, "send what is for no page and names no model to any backend"] = False
     workers: Annotated[int, "processes that share the port"] = 1
     access_log: Annotated[bool, "a line per proxied request"] = False
+    access_log_every: Annotated[int, "log one of so many proxied requests, with --access-log"] = 1

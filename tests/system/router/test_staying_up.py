@@ -5,6 +5,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from system.router.budget import RetryBudget
 from system.router.waiting import WaitingRoom
 from tests.system.router.stage import (
@@ -306,3 +308,45 @@ def test_drain_lets_requests_finish(tmp_path: Path) -> None:
         client.close()
 
     play(scene())
+
+
+def test_tokens_are_counted_where_answers_tell_of_them(tmp_path: Path) -> None:
+    """The usage of a plain answer, and of a stream's last event before its end."""
+
+    async def plain(_: FakeBackend, call: Call) -> None:
+        await call.send(
+            whole(b'{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens": 5,"total_tokens":14}}')
+        )
+
+    async def streamed(_: FakeBackend, call: Call) -> None:
+        usage = chunk(b'data: {"usage":{"completion_tokens":7}}\n\n')
+        await call.send(
+            STREAM_HEAD + chunk(b"data: {}\n\n") + usage + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+        )
+
+    async def scene() -> None:
+        async with router(
+            tmp_path, FakeBackend("a", plain), FakeBackend("b", streamed, models=("n",))
+        ) as stage:
+            for model in "mmn":
+                await stage.chat(model)
+            page = (await stage.ask("GET", "/metrics")).body.decode()
+            assert 'completion_tokens_total{model="m",backend="a"} 10\n' in page
+            assert 'completion_tokens_total{model="n",backend="b"} 7\n' in page
+
+    play(scene())
+
+
+def test_access_log_has_a_line_for_one_of_so_many(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Sampled where that is asked for; each line names request, backend, status and outcome."""
+
+    async def scene() -> None:
+        async with router(tmp_path, FakeBackend("a"), access_log=True, access_log_every=3) as stage:
+            for number in range(7):
+                await stage.chat(x_request_id=f"id-{number}")
+
+    with caplog.at_level("INFO", "router.access"):
+        play(scene())
+    lines = [record.getMessage() for record in caplog.records if record.name == "router.access"]
+    assert [f"id-{number}" in line for number, line in zip((0, 3, 6), lines, strict=True)] == [True] * 3
+    assert all("-> a (200, ok)" in line for line in lines)
