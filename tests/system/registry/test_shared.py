@@ -171,7 +171,7 @@ def do(process: Process, what: str, name: Any, detail: Any) -> None:
     acts[what]()
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), STEPS), max_size=40))
 def test_all_agree_in_the_end(steps: list[tuple[int, tuple[str, Any, Any]]]) -> None:
     """After everything was sent and read, every table is the store's, lease ids and keepers included."""
@@ -188,7 +188,7 @@ def test_all_agree_in_the_end(steps: list[tuple[int, tuple[str, Any, Any]]]) -> 
         assert process.state() == wanted
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), STEPS), max_size=40))
 def test_only_a_keeper_lets_an_entry_expire(steps: list[tuple[int, tuple[str, Any, Any]]]) -> None:
     """Whoever does not keep an entry has no terms for it, so it cannot forget what lives elsewhere."""
@@ -272,3 +272,63 @@ def test_a_keeper_that_heard_nothing_does_not_end_what_another_heard_of() -> Non
     former.sync()
     keeper.sync()
     assert set(former.table.entries) == set(keeper.table.entries) == {"a"}
+
+
+def test_what_was_lost_under_way_comes_before_what_was_said_later() -> None:
+    """A registration that did not arrive, and its end said meanwhile, arrive in this order."""
+    store, ids = Store(), itertools.count()
+    here = Process("here", store, ids)
+    here.register(service("a", 1))
+    here.take_off()
+    here.remove("a")
+    here.crash_land()
+    here.sync()
+    assert store.known == {}
+
+
+def test_a_former_keeper_leaves_expiry_to_the_new_one() -> None:
+    """Whoever reads that another process heard a heartbeat has no terms for the entry any more."""
+    store, ids = Store(), itertools.count()
+    former, keeper = Process("former", store, ids), Process("keeper", store, ids)
+    former.register(service("a", 1))
+    for process in (former, keeper):
+        process.sync()
+    keeper.beat("a")
+    for process in (keeper, former):
+        process.sync()
+    assert former.table.leases.held("a").terms is None
+    assert keeper.table.leases.held("a").terms is not None
+
+
+def test_words_of_others_wait_for_every_word_of_ones_own() -> None:
+    """Two registrations on their way: what another said before the second one is older than both."""
+    store, ids = Store(), itertools.count()
+    here, there = Process("here", store, ids), Process("there", store, ids)
+    here.register(service("a", 1))
+    here.sync()
+    here.register(service("a", 2))
+    here.take_off()
+    there.register(service("a", 3))
+    there.sync()
+    here.register(service("a", 1))
+    here.hear(9)
+    assert here.table.entries["a"].port == 1
+    here.land()
+    here.hear(1)
+    assert here.table.entries["a"].port == 1, "its second word is still to come"
+    for process in (here, there):
+        process.sync()
+    assert here.state() == there.state()
+    assert there.table.entries["a"].port == 1
+
+
+def test_what_was_heard_is_not_said_again() -> None:
+    """Two processes that tell one another what they were told would never be done."""
+    store, ids = Store(), itertools.count()
+    here, there = Process("here", store, ids), Process("there", store, ids)
+    for act in (lambda: there.register(service("a", 1)), lambda: there.drain("a"), lambda: there.remove("a")):
+        act()
+        there.sync()
+        here.sync()
+        assert here.shared.waiting == 0
+    assert here.table.entries == {}
