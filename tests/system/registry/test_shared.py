@@ -326,7 +326,12 @@ def test_what_was_heard_is_not_said_again() -> None:
     """Two processes that tell one another what they were told would never be done."""
     store, ids = Store(), itertools.count()
     here, there = Process("here", store, ids), Process("there", store, ids)
-    for act in (lambda: there.register(service("a", 1)), lambda: there.drain("a"), lambda: there.remove("a")):
+    acts: list[Callable[[], None]] = [
+        lambda: there.register(service("a", 1)),
+        lambda: there.drain("a"),
+        lambda: there.remove("a"),
+    ]
+    for act in acts:
         act()
         there.sync()
         here.sync()
