@@ -143,7 +143,7 @@ def _of_datatype(name: str, datatype: Datatype, value: Any) -> Array:
             f"the declared {datatype.name}; convert it in the handler or declare another"
         )
         raise BadOutput(msg)
-    return array.astype(datatype.dtype)
+    return array  # system.tensors writes it as the datatype
 
 
 def _keeps_its_values(array: Array, dtype: np.dtype[Any]) -> bool:
