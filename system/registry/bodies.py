@@ -28,8 +28,8 @@ def _one_line(text: str) -> str:
     return text
 
 
-Id = Annotated[str, Field(max_length=LONGEST_ID), AfterValidator(_path_segment)]
-Line = Annotated[str, Field(max_length=LONGEST_LINE), AfterValidator(_one_line)]
+Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), AfterValidator(_path_segment)]
+Line = Annotated[str, Field(min_length=1, max_length=LONGEST_LINE), AfterValidator(_one_line)]
 PortNumber = Annotated[int, Field(strict=True, ge=1, le=65_535)]
 Ttl = Annotated[float, Field(strict=True, gt=0.05, le=86_400, allow_inf_nan=False)]
 Weight = Annotated[float, Field(strict=True, ge=0, le=1_000_000, allow_inf_nan=False)]

@@ -23,8 +23,8 @@ class Documentation:
 
     def add_to(self, routes: Routes) -> None:
         routes.add("GET", "/openapi.json", self.openapi)
-        routes.add("GET", "/docs", self.docs)
-        routes.add("GET", "/redoc", self.redoc)
+        routes.add("GET", "/docs", self.docs, media="text/html")
+        routes.add("GET", "/redoc", self.redoc, media="text/html")
 
     async def openapi(self, request: Request) -> Answer:
         """This description, for machines."""
@@ -60,6 +60,8 @@ def _make(routes: list[Route]) -> dict[str, bytes]:
 
 
 def _describe(app: "FastAPI", route: Route) -> None:
+    from fastapi import Response
+
     async def described(**_: Any) -> None:
         """Never called: FastAPI reads its signature."""
 
@@ -73,14 +75,38 @@ def _describe(app: "FastAPI", route: Route) -> None:
         described,
         methods=[route.method],
         status_code=route.status,
+        response_class=Response,
         summary=(route.handler.__doc__ or "").strip(),
         operation_id=f"{route.method} {route.path}",
         openapi_extra={
             "parameters": [*_parameters("query", route.query), *_parameters("header", route.headers)]
         },
-        responses={} if not named else {404: {"description": "Nobody is registered under this name."}},
+        responses=_responses(route),
         tags=[route.path.split("/")[1]],
     )
+
+
+_REFUSALS = {
+    400: "The body or the query cannot be read.",
+    404: "Nobody matches, or is registered under this name.",
+    408: "The body took too long.",
+    409: "The lease id is that of an older registration.",
+    413: "The body is larger than --max-body.",
+    415: "The body is not JSON by its own account.",
+    422: "A field is missing, or cannot be what it says.",
+    429: "As much is registered as may be.",
+}
+
+
+def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
+    """What may be answered, and in which media type the answer that is hoped for comes."""
+    refused = {400, 404, 408, 409, 413} if "{id}" in route.path else {400}
+    refused |= {404} if route.path == "/route" else set()
+    refused |= {408, 413, 415, 422, 429} if route.takes else set()
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: {"description": _REFUSALS[status], "content": {"application/json": {}}} for status in refused
+    }
+    return refusals | {route.status: {"content": {route.media: {}}}}
 
 
 def _parameters(place: str, names: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -166,6 +166,7 @@ class Route:
     handler: Handler
     takes: type[BaseModel] | None = None
     status: int = 200
+    media: str = "application/json"
     query: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
 

@@ -14,7 +14,7 @@ from system.registry.heartbeats import read_heartbeat
 from system.registry.http import Answer, Refused, Request, Routes, Statuses, Streamed, answer
 from system.registry.matching import matches, parse
 from system.registry.peers import SILENT
-from system.registry.streams import ALIVE, Stream, event
+from system.registry.streams import ALIVE, MEDIA, Stream, event
 from system.registry.views import as_replica, as_replica_with_state, stamp
 
 EVENTS = [
@@ -40,7 +40,7 @@ class Replicas:
         routes.add("GET", "/route", self.route, headers=(CHOICE.decode(),))
         routes.add("GET", "/registry", self.list)
         routes.add("GET", "/replicas", self.matching)
-        routes.add("POST", "/register", self.register, takes=ReplicaBody)
+        routes.add("POST", "/register", self.register, takes=ReplicaBody, media=MEDIA)
         routes.add("DELETE", "/register/{id}", self.unregister, query=("lease_id",))
         routes.add("POST", "/register/{id}/heartbeat", self.renew, takes=Heartbeat)
         routes.add("POST", "/register/{id}/drain", self.drain)

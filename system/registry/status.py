@@ -22,7 +22,7 @@ class Status:
     def add_to(self, routes: Routes) -> None:
         routes.add("GET", "/health", self.health)
         routes.add("GET", "/ready", self.ready)
-        routes.add("GET", "/metrics", self.metrics)
+        routes.add("GET", "/metrics", self.metrics, media="text/plain")
 
     async def health(self, request: Request) -> Answer:
         """Whether the registry works, in the words of both dialects."""

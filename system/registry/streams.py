@@ -7,6 +7,7 @@ from typing import Any
 
 from system.asgi import Send
 
+MEDIA = "text/event-stream"
 ALIVE_EVERY = 5.0
 TOGETHER = 0.02  # seconds: events due this close to one another go out in one go
 

@@ -13,7 +13,7 @@ class Ui:
     """The handler."""
 
     def add_to(self, routes: Routes) -> None:
-        routes.add("GET", "/ui", self.page)
+        routes.add("GET", "/ui", self.page, media="text/html")
 
     async def page(self, request: Request) -> Answer:
         """Hosts, entries and leases, live, in a browser."""

@@ -17,6 +17,7 @@ from system.registry.context import Context
 from system.registry.http import Refused, Request, Routes, Streamed
 from system.registry.journal import framed
 from system.registry.peers import ABORT
+from system.registry.streams import MEDIA
 from system.registry.views import as_service
 
 BOOKMARK_EVERY = 5.0
@@ -37,7 +38,7 @@ class Watch:
         self._snapshot: tuple[str, bytes] = ("", b"")
 
     def add_to(self, routes: Routes) -> None:
-        routes.add("GET", "/watch", self.watch, headers=("last-event-id",), query=("since",))
+        routes.add("GET", "/watch", self.watch, headers=("last-event-id",), query=("since",), media=MEDIA)
 
     async def watch(self, request: Request) -> Streamed:
         """A snapshot, then every change in order; resumes after `Last-Event-ID`. Server-sent events."""
