@@ -151,7 +151,11 @@ class Front(asyncio.Protocol):
         if self._held:
             self._held = False
             self.transport.resume_reading()
-        self._answer_ready()
+        reader = self._reader
+        if reader.ready or reader.reading or self._refusal is not None:
+            self._answer_ready()
+        else:
+            self._enter(IDLE)
 
     @property
     def busy(self) -> bool:
