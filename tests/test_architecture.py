@@ -31,7 +31,7 @@ DECIDES = re.compile(
     r"harness\.(statistics|verdict|quantities|evidence|model|checks|explain)"
     r"|system\.(.+\.)?(leases|matching|breaker|scores?|assignment|statistics|policies|choices)"
 )
-CLAIMS = re.compile(r"Decides only|\bPure\b|No I/O|Tables only")
+CLAIMS = re.compile(r"Decides only|\bPure\b|Tables only")
 
 
 def python_files(*folders: str) -> list[Path]:
