@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,11 +145,12 @@ class ScenarioRun:
     result: Mapping[str, Any] | None
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write a JSON file whole or not at all."""
+def write_json(path: Path, value: object, mask: Callable[[str], str] = str) -> None:
+    """Write a JSON file whole or not at all, its text through `mask` (which keeps secrets out)."""
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+        text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
+        part.write_text(mask(text), encoding="utf-8")
         part.replace(path)
     except OSError as error:
         msg = f"cannot write {path}: {error.strerror}; free some space or choose another --run-dir"
@@ -157,21 +159,34 @@ def write_json(path: Path, value: object) -> None:
 
 def make_run_directory(base: Path, stamp: str) -> Path:
     """Make `base/stamp` (with -2, -3, ... when it is taken) and point `base/latest` at it."""
-    try:
+    name = claim(base, stamp)
+    with _making(base):
+        _point_latest(base, name)
+    return base / name
+
+
+def claim(base: Path, wanted: str) -> str:
+    """Make a folder of that name, with -2, -3, ... when it is taken: nobody else writes there.
+
+    Two scenario files may have one id, and one file may be run twice; each has its own history and journal.
+    """
+    with _making(base):
         base.mkdir(parents=True, exist_ok=True)
         for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
-            path = base / f"{stamp}{suffix}"
-            try:
-                path.mkdir()
-            except FileExistsError:
-                continue
-            _point_latest(base, path.name)
-            return path
+            with suppress(FileExistsError):
+                (base / f"{wanted}{suffix}").mkdir()
+                return f"{wanted}{suffix}"
+    msg = f"{base} holds a thousand runs of {wanted}; clean it up or choose another --run-dir"
+    raise EnvironmentFailure(msg)
+
+
+@contextmanager
+def _making(base: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         msg = f"cannot make a run directory in {base}: {error.strerror}; choose another with --run-dir"
         raise EnvironmentFailure(msg) from error
-    msg = f"{base} holds a thousand runs of {stamp}; clean it up or choose another --run-dir"
-    raise EnvironmentFailure(msg)
 
 
 def _point_latest(base: Path, name: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.artifacts import make_run_directory
+from harness.artifacts import claim, make_run_directory
 from harness.background import BackgroundRun
 from harness.errors import EnvironmentFailure, ScenarioError
 from harness.invocation import Invocation
@@ -79,9 +80,11 @@ class RunsScenario(pytest.Collector):
         """Start the run; only the items that pytest has selected are judged."""
         if self.scenario is None:
             return
+        base = shared_run_directory(self.config)
+        self.scenario = replace(self.scenario, id=claim(base, self.scenario.id))
         items = [i for i in self.session.items if isinstance(i, StepItem) and i.group is self]
         settings = invocation_of(self.config).settings(
-            base=shared_run_directory(self.config),
+            base=base,
             selected=frozenset(item.step.id for item in items),
             nodeids={item.step.id: item.nodeid for item in items},
             again='pytest "{nodeid}"',
@@ -167,9 +170,13 @@ class StepItem(pytest.Item):
         self.group = next(
             node for node in self.listchain() if isinstance(node, RunsScenario) and node.scenario
         )
-        assert self.group.scenario is not None, "that is how the group was found"
-        self.scenario = self.group.scenario
         self.extra_keyword_matches.update(self.scenario.tags)
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario it belongs to."""
+        assert self.group.scenario is not None, "that is how the group was found"
+        return self.group.scenario
 
     def runtest(self) -> None:
         """Wait for the step's verdict."""
@@ -178,10 +185,10 @@ class StepItem(pytest.Item):
         try:
             judged = running.verdict(self.step.id)
         except EnvironmentFailure:
-            self.muster_status = Status.UNKNOWN
+            self.muster_status = Status.UNKNOWN.value
             raise
-        self.muster_status = judged.status
-        self.user_properties.append(("muster", judged.status))
+        self.muster_status = Status(judged.status).value  # xdist sends plain text only
+        self.user_properties.append(("muster", self.muster_status))
         if judged.status == SKIPPED:
             pytest.skip(judged.message)
         if judged.status != Status.PASS:

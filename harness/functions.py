@@ -47,5 +47,5 @@ def perform(run: LiveRun, function: pytest.Function) -> None:
     except NotApplicable as error:
         pytest.skip(str(error))
     except EnvironmentFailure:
-        function.muster_status = Status.UNKNOWN  # type: ignore[attr-defined]
+        function.muster_status = Status.UNKNOWN.value  # type: ignore[attr-defined]
         raise

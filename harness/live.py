@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.acts import ACTS
-from harness.artifacts import PlannedStep, ScenarioDirectory, write_json
+from harness.artifacts import PlannedStep, ScenarioDirectory, claim, write_json
 from harness.clock import SystemClock
 from harness.errors import CheckFailed, EnvironmentFailure, NotApplicable, Place
 from harness.events import RunFinished, RunStarted, StepJudged, StepStarted
@@ -157,8 +157,7 @@ class LiveRun:
         self._scenario = Scenario(
             name=name, file=str(file), id=f"{file.stem}.{name}", topology=topology, steps=(self._step,)
         )
-        self._directory = ScenarioDirectory(settings.base / self._scenario.id)
-        self._directory.path.mkdir(parents=True, exist_ok=True)
+        self._directory = ScenarioDirectory(settings.base / claim(settings.base, self._scenario.id))
         self._verdict: Verdict = unknown("the test did not run")
 
     def open(self, root: Path) -> LiveDeployment:

@@ -7,10 +7,11 @@ import asyncio
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.artifacts import make_run_directory
+from harness.artifacts import claim, make_run_directory
 from harness.cli import FAILED, INTERRUPTED, NOTHING_RAN, OK, UNKNOWN
 from harness.cli.progress import Progress
 from harness.errors import Place, Problem, ScenarioError, did_you_mean
@@ -155,6 +156,7 @@ def _run_one(scenario: Scenario, invocation: Invocation, base: Path, only: str, 
     nodeids = {step.id: "::".join(step.path) for step in steps}
     again = f"muster run {scenario.file} -k '{{nodeid}}'"
     settings = invocation.settings(base=base, again=again, selected=chosen, nodeids=nodeids)
+    scenario = replace(scenario, id=claim(base, scenario.id))
     progress.title(scenario.name, settings.hosts_kind, settings.why_hosts)
 
     async def main() -> Status:

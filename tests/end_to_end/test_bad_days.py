@@ -68,7 +68,7 @@ def test_a_taken_port_is_unknown_and_names_the_holder(tmp_path: Path) -> None:
         ),
         pytest.param(
             'command: [sh, -c, "echo idle; exec sleep 60"], ready: {log: up, within: 300ms}',
-            "idle",
+            "was not ready within 0.3 s",
             id="never ready",
         ),
     ],
