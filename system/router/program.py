@@ -131,7 +131,12 @@ def _client_tls(ca: Path | None) -> Callable[[], ssl.SSLContext]:
 
 def _settings(config: RouterConfig, tokens: tuple[str, ...]) -> Settings:
     return Settings(
-        limits=Limits(body=config.max_body, keep_alive=config.keep_alive, request=config.request_timeout),
+        limits=Limits(
+            body=config.max_body,
+            keep_alive=config.keep_alive,
+            request=config.request_timeout,
+            stuck=config.stall_timeout,
+        ),
         timeouts=Timeouts(
             connect=config.connect_timeout,
             first_byte=config.first_byte_timeout,

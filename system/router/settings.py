@@ -51,6 +51,7 @@ class RouterConfig(ComponentConfig):
     gap_timeout: Annotated[Duration, "how long a backend may pause within its answer"] = 300.0
     total_timeout: Annotated[Duration, "how long an answer may take as a whole"] = 1800.0
     request_timeout: Annotated[Duration, "how long a client may take to send a request"] = 30.0
+    stall_timeout: Annotated[Duration, "how long a client may not read what it asked for"] = 60.0
     keep_alive: Annotated[Duration, "how long a client's connection may be idle"] = 75.0
     max_body: Annotated[int, "the largest request body, in bytes"] = 128 * 1024 * 1024
     callers: Annotated[Path | None, "file with callers: tokens, the models each may use, rates (TOML)"] = None

@@ -5,7 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.router.stage import STREAM_HEAD, Call, FakeBackend, chunk, play, request, router, whole
+from tests.system.router.stage import (
+    STREAM_HEAD,
+    Call,
+    FakeBackend,
+    chunk,
+    play,
+    request,
+    router,
+    until,
+    whole,
+)
 
 CHAT = "/v1/chat/completions"
 
@@ -95,6 +105,26 @@ def test_client_that_dawdles_is_cut_off(tmp_path: Path) -> None:
             answer = await client.answer()
             assert (answer.status, answer.json["error"]["code"]) == (408, "request_timeout")
             assert await client.closed()
+
+    play(scene())
+
+
+def test_client_that_never_reads_is_cut_off(tmp_path: Path) -> None:
+    """It is not buffered for, and after the stated time its connection and the backend's are closed."""
+
+    async def floods(_: FakeBackend, call: Call) -> None:
+        await call.send(STREAM_HEAD)
+        while True:
+            await call.send(chunk(b"x" * 65_536))
+
+    async def scene() -> None:
+        backend = FakeBackend("a", floods)
+        async with router(tmp_path, backend, stall_timeout=0.2) as stage:
+            client = await stage.connect()
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await client.send(request("POST", CHAT, b'{"model":"m"}'))
+            await until(lambda: backend.left == 1)
+            assert (await stage.services())["a"]["outstanding"] == 0
 
     play(scene())
 

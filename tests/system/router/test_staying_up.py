@@ -350,3 +350,14 @@ def test_access_log_has_a_line_for_one_of_so_many(tmp_path: Path, caplog: pytest
     lines = [record.getMessage() for record in caplog.records if record.name == "router.access"]
     assert [f"id-{number}" in line for number, line in zip((0, 3, 6), lines, strict=True)] == [True] * 3
     assert all("-> a (200, ok)" in line for line in lines)
+
+
+def test_room_that_appears_is_used_at_once(tmp_path: Path) -> None:
+    """Forty requests through a backend that takes one at a time need no more than their own time."""
+
+    async def scene() -> None:
+        async with router(tmp_path, FakeBackend("a"), max_outstanding=1) as stage, asyncio.timeout(4):
+            answers = await asyncio.gather(*(stage.chat() for _ in range(40)))
+            assert {answer.status for answer in answers} == {200}
+
+    play(scene())
