@@ -92,8 +92,11 @@ async def router(config: RouterConfig, listener: socket.socket, shared: Shared |
             yield
         finally:
             proxy.draining = True
+            delay = min(config.drain_delay, config.drain)
+            if delay:
+                await asyncio.sleep(delay)
             server.close()
-            await proxy.drain(config.drain)
+            await proxy.drain(config.drain - delay)
             await probing.close()
 
 

@@ -56,6 +56,9 @@ class RouterConfig(ComponentConfig):
     max_body: Annotated[int, "the largest request body, in bytes"] = 128 * 1024 * 1024
     callers: Annotated[Path | None, "file with callers: tokens, the models each may use, rates (TOML)"] = None
     backend_ca: Annotated[Path | None, "CA (PEM) that https backends and registries are verified with"] = None
+    drain_delay: Annotated[
+        Duration, "after SIGTERM, how long clients are still accepted while /ready says no; part of --drain"
+    ] = 0.0
     proxy_everything: Annotated[bool, "send what is for no page and names no model to any backend"] = False
     workers: Annotated[int, "processes that share the port"] = 1
     access_log: Annotated[bool, "a line per proxied request"] = False

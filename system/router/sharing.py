@@ -64,6 +64,14 @@ class Shared:
             self._send({"counts": count(proxy, registries).as_json()})
             await asyncio.sleep(COUNTED_EVERY)
 
+    def _tell_all(self, proxy: "Proxy") -> None:
+        """Somebody joined late: say what is not as it should be."""
+        for backend in proxy.table.backends.values():
+            if backend.down_since is not None:
+                self._tell(backend, "down")
+            if backend.breaker.version:
+                self._tell(backend, "breaker")
+
     def _tell(self, backend: Backend, what: str) -> None:
         """Something was found out about a backend."""
         message: dict[str, Any] = {what: backend.name, "url": backend.entry.url, "reason": backend.reason}
@@ -80,6 +88,8 @@ class Shared:
     def _hear(self, message: dict[str, Any], proxy: "Proxy") -> None:
         if "gone" in message:
             self._others.pop(message["gone"], None)
+        elif "joined" in message:
+            self._tell_all(proxy)
         elif "counts" in message:
             self._others[message["from"]] = Sums.from_json(message["counts"])
         elif "down" in message:

@@ -67,6 +67,7 @@ class Hub:
                 while line := await reader.readline():
                     if line == b"ready\n":
                         worker.ready.set()
+                        self._pass_on(worker, b'{"joined":%d}\n' % worker.number)
                     else:
                         self._pass_on(worker, line)
         finally:

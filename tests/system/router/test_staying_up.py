@@ -15,6 +15,7 @@ from tests.system.router.stage import (
     Call,
     Client,
     FakeBackend,
+    Stage,
     chunk,
     play,
     request,
@@ -359,5 +360,35 @@ def test_room_that_appears_is_used_at_once(tmp_path: Path) -> None:
         async with router(tmp_path, FakeBackend("a"), max_outstanding=1) as stage, asyncio.timeout(4):
             answers = await asyncio.gather(*(stage.chat() for _ in range(40)))
             assert {answer.status for answer in answers} == {200}
+
+    play(scene())
+
+
+def test_clients_are_accepted_while_ready_already_says_no(tmp_path: Path) -> None:
+    """With a delay whoever sends clients here can notice before connections are refused."""
+
+    async def scene() -> None:
+        leaving = asyncio.Event()
+
+        async def run() -> None:
+            async with router(tmp_path, FakeBackend("a"), drain=2.0, drain_delay=0.5) as stage:
+                stages.append(stage)
+                await leaving.wait()
+                stage.clients.clear()
+
+        stages: list[Stage] = []
+        running = asyncio.create_task(run())
+        await until(lambda: stages)
+        leaving.set()
+
+        async def says_no() -> bool:
+            return (await stages[0].ask("GET", "/ready")).status == 503
+
+        await until(says_no)
+        answer = await stages[0].chat()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        await running
+        with pytest.raises(ConnectionRefusedError):
+            await stages[0].connect()
 
     play(scene())

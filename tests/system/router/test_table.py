@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from system.breaker import Verdict
 from system.router.doubt import LastWord
 from system.router.entries import Entry, EntryError, read_entry, read_registry, read_static
 from system.router.models import list_models
@@ -69,6 +70,19 @@ def test_down_backend_is_out_of_every_model_until_there_is_evidence() -> None:
     changes = backends.replace("r", [entry("a", "m", "n", registered="later"), entry("b", "m", "n")])
     assert [backend.name for backend in changes.revived] == ["a"]
     assert sorted(names(backends)) == ["a", "b"]
+
+
+def test_backend_that_registers_anew_starts_with_a_clean_sheet() -> None:
+    """Its breaker was about the process before."""
+    backends = table()
+    backends.replace("r", [entry("a"), entry("b")])
+    backend = backends.backends["a"]
+    for _ in range(10):
+        backend.breaker.record(backend.breaker.begin(0.0), Verdict.FAILURE, 0.0)
+    backends.heed_breaker(backend, 0.0)
+    assert names(backends) == ["b"]
+    backends.replace("r", [entry("a", registered="later"), entry("b")])
+    assert names(backends) == ["a", "b"]
 
 
 def test_silent_backend_is_a_last_resort() -> None:

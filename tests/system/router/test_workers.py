@@ -44,7 +44,7 @@ async def workers(tmp_path: Path, *backends: FakeBackend, count: int = 2) -> Asy
     program = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "system", "router", "--host", ADDRESS, "--port", str(port), "--drain", "1"),
         *("--static-services", str(static), "--workers", str(count), "--policy", "round-robin"),
-        *("--log-level", "error", "--probe-interval", "30"),
+        *("--log-level", "error", "--probe-interval", "30", "--breaker-open", "60"),
         stdout=asyncio.subprocess.PIPE,
     )
     assert program.stdout is not None
@@ -68,6 +68,12 @@ async def workers(tmp_path: Path, *backends: FakeBackend, count: int = 2) -> Asy
             await backend.stop()
 
 
+def listening(port: int) -> int:
+    """How many sockets listen on a port."""
+    rows = (row.split() for row in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:])
+    return sum(row[3] == "0A" and row[1].endswith(f":{port:04X}") for row in rows)
+
+
 def children(pid: int) -> list[int]:
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -86,7 +92,7 @@ def test_what_one_process_finds_out_the_others_know(tmp_path: Path) -> None:
 
     async def scene() -> None:
         bad, good, dead = FakeBackend("bad", fails), FakeBackend("good"), FakeBackend("dead", models=("d",))
-        async with workers(tmp_path, bad, good, dead) as (stage, _):
+        async with workers(tmp_path, bad, good, dead) as (stage, pid):
             client = await stage.connect()
             for _ in range(30):
                 await client.send(request("POST", "/v1/chat/completions", CHAT))
@@ -101,6 +107,11 @@ def test_what_one_process_finds_out_the_others_know(tmp_path: Path) -> None:
                 return open_everywhere and not any(view["dead"]["healthy"] for view in views)
 
             await until(all_agree)  # and none has probed by itself
+            for original in children(pid):
+                os.kill(original, signal.SIGKILL)
+                await until(lambda: listening(stage.port) == 1)
+                await until(lambda: listening(stage.port) == 2)
+            await until(all_agree)  # nor those that joined late
             await dead.start()
 
     play(scene())
