@@ -163,6 +163,7 @@ def _all_up(stage: Stage, when: str) -> None:
 async def start(stage: Stage, step: Step) -> AsyncIterator[Doing]:
     """Start a service that was stopped by an earlier step."""
     since = stage.deployment.history.now()
+    stage.deployment.starts()
     action: Start = stage.resolve(step.action)
     for target in stage.deployment.targets(action.service):
         await stage.deployment.start(target.service)
@@ -175,6 +176,7 @@ async def start(stage: Stage, step: Step) -> AsyncIterator[Doing]:
 async def stop(stage: Stage, step: Step) -> AsyncIterator[Doing]:
     """Stop a service as an operator would; it stays down until a `start`."""
     since = stage.deployment.history.now()
+    stage.deployment.starts()
     action: Stop = stage.resolve(step.action)
     for target in stage.deployment.targets(action.service):
         stage.disturbed.append(target.service)

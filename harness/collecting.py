@@ -12,7 +12,7 @@ import pytest
 from harness.artifacts import claim, make_run_directory
 from harness.background import BackgroundRun
 from harness.errors import EnvironmentFailure, ScenarioError
-from harness.invocation import Invocation
+from harness.invocation import Invocation, params_of
 from harness.plugin import MISTAKES, RUN_DIRECTORY
 from harness.verdict import Status
 
@@ -47,6 +47,7 @@ def invocation_of(config: pytest.Config) -> Invocation:
         max_requests=option("max_requests"),
         expect_services=option("expect_services"),
         token_file=option("token_file") or "",
+        params=params_of(option("param")),
         keep=option("keep"),
         run_dir=option("run_dir") or "",
         reports=tuple(option("report")),

@@ -96,7 +96,7 @@ class Deployment:
 
     async def start(self, name: str) -> None:
         """Start a service that was stopped, or was to come later, and wait until it is ready."""
-        starts = self._starts()
+        starts = self.starts()
         if name in self._services:
             await starts.start(name)
         else:
@@ -105,7 +105,7 @@ class Deployment:
 
     async def stop(self, name: str) -> Exit:
         """Stop a service as an operator would."""
-        return await self._starts().stop(name)
+        return await self.starts().stop(name)
 
     def specs(self) -> Sequence[ServiceSpec]:
         """All specs, resolved, in the topology's order."""
@@ -115,7 +115,8 @@ class Deployment:
         """The services that should run and do not."""
         return [name for name, service in self._services.items() if not service.alive]
 
-    def _starts(self) -> Starts:
+    def starts(self) -> Starts:
+        """The hosts, as ones that can start and stop services; NotApplicable where they cannot."""
         if not isinstance(self.hosts, Starts):
             raise NotApplicable(
                 self.hosts.cannot.get("Starts", f"{self.hosts.kind} hosts cannot start services")

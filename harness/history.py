@@ -77,7 +77,10 @@ class History:
     Not thread-safe: it belongs to the run's event loop.
     """
 
-    def __init__(self, clock: Clock, path: Path | None = None) -> None:
+    def __init__(
+        self, clock: Clock, path: Path | None = None, mask: Callable[[str], str] | None = None
+    ) -> None:
+        self._mask = mask
         self._clock = clock
         self._zero = clock.monotonic()
         self._file: TextIO | None = path.open("a", encoding="utf-8") if path else None
@@ -106,17 +109,20 @@ class History:
         """
         whose = current_step.get() if step is None else step
         record = Record(len(self.records), self.now(), self._clock.wall(), whose, event)
+        line = record_to_line(record)
+        if self._mask is not None and (masked := self._mask(line)) != line:
+            line, record = masked, record_from_line(masked)
         if self._file is not None and not self.lost:
-            self._write(record, self._file)
+            self._write(line, self._file)
         self.records.append(record)
         self._more.set()
         for listener in self._listeners:
             listener(record)
         return record
 
-    def _write(self, record: Record, file: TextIO) -> None:
+    def _write(self, line: str, file: TextIO) -> None:
         try:
-            file.write(record_to_line(record) + "\n")
+            file.write(line + "\n")
             file.flush()
         except OSError as error:
             self.lost = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,7 @@ from harness.containers import SOCKET
 from harness.errors import Place, Problem, ScenarioError, did_you_mean
 from harness.hosts import HOSTS
 from harness.hosts.engine import unusable
+from harness.secrets import SHORTEST, Recording
 from harness.settings import OBSERVE_EVERY, RunSettings
 
 if TYPE_CHECKING:
@@ -55,13 +56,18 @@ class Invocation:
 
     def load(self, path: Path) -> list[Scenario]:
         """Load a scenario file; with `--attach` or `--inventory` its topology is what really runs there."""
+        from harness.attach import attached_topology
         from harness.scenario import load_scenario
 
-        if not self.attached:
-            return load_scenario(path)
-        from harness.attach import attached_topology
+        environ = Recording(os.environ)
+        attach = (lambda stated: attached_topology(self, stated)) if self.attached else None
+        loaded = load_scenario(path, attach=attach, environ=environ, params_override=self.params)
+        secrets = environ.secrets() | self._token()
+        return [replace(scenario, secrets=secrets) for scenario in loaded]
 
-        return load_scenario(path, attach=lambda stated: attached_topology(self, stated))
+    def _token(self) -> dict[str, str]:
+        shown = self.headers().get("authorization", "").removeprefix("Bearer ")
+        return {"token": shown} if len(shown) >= SHORTEST else {}
 
     def hosts_kind(self) -> tuple[str, str]:
         """Which kind of hosts to use, and why that one."""
@@ -110,6 +116,15 @@ class Invocation:
             observe_every=ATTACHED_EVERY if self.attached else OBSERVE_EVERY,
             environment=environment(),
         )
+
+
+def params_of(written: Iterable[str]) -> dict[str, str]:
+    """`NAME=VALUE` words as a mapping; ScenarioError for a word of another form."""
+    pairs = [word.partition("=") for word in written]
+    wrong = [name for name, separator, _ in pairs if not separator or not name]
+    if wrong:
+        raise ScenarioError([Problem(Place("--param"), f"'{wrong[0]}': write it like size=3")])
+    return {name: value for name, _, value in pairs}
 
 
 def embedded_hosts() -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import entry_points
 from inspect import getdoc
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -32,6 +33,7 @@ class Kinds(Generic[T]):
         self.role = role
         self._where: dict[str, str] = dict(table)
         self._loaded: dict[str, type[T]] = {}
+        self._asked = False
 
     def register(self, name: str, cls: type[T]) -> type[T]:
         """Add a kind; a name that is taken by another class is refused."""
@@ -43,7 +45,7 @@ class Kinds(Generic[T]):
         return cls
 
     def __getitem__(self, name: str) -> type[T]:
-        if name not in self._where:
+        if name not in self:
             raise UnknownKind(self.role, name, iter(self._where))
         if name not in self._loaded:
             module, _, attribute = self._where[name].partition(":")
@@ -51,10 +53,21 @@ class Kinds(Generic[T]):
         return self._loaded[name]
 
     def __contains__(self, name: object) -> bool:
+        if name not in self._where:
+            self._ask_entry_points()
         return name in self._where
 
     def __iter__(self) -> Iterator[str]:
+        self._ask_entry_points()
         return iter(sorted(self._where))
+
+    def _ask_entry_points(self) -> None:
+        """Once, and only when a name is not ours: what other distributions offer for this role."""
+        if self._asked:
+            return
+        self._asked = True
+        for point in entry_points(group=f"muster.{self.role.replace(' ', '_')}"):
+            self._where.setdefault(point.name, point.value)
 
     def name_of(self, cls: type[T]) -> str:
         """The name under which a class stands in this table."""

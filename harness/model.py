@@ -168,3 +168,5 @@ class Scenario:
     params: Mapping[str, Any] = field(default_factory=dict)
     at_least: int | None = None
     limit: float = 600.0
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Name -> value of what must not be written anywhere."""

@@ -36,6 +36,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="ADDRESS|NAME=URL",
         help="judge servers that already run; repeatable",
     )
+    group.addoption(
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a scenario's parameter; repeatable",
+    )
     group.addoption("--max-requests", type=int, metavar="N", help="at most N requests a load (attached: 200)")
     group.addoption("--expect-services", type=int, metavar="N", help="at least N services must serve models")
     group.addoption("--token-file", metavar="FILE", help="file with the bearer token of attached servers")

@@ -30,6 +30,7 @@ from harness.expectation import judge
 from harness.history import History, of
 from harness.hosts.base import Workspace
 from harness.manifest import manifest_of, planned_step
+from harness.secrets import Mask
 from harness.stage import stage_of
 from harness.standing import standing
 from harness.steps import Performer, walk
@@ -80,13 +81,14 @@ class _Run:
         self.directory = ScenarioDirectory(settings.base / scenario.id)
         self.directory.path.mkdir(parents=True, exist_ok=True)
         self.last = _last_selected(scenario, settings.selected)
+        self.mask = Mask(scenario.secrets)
         self.settled = 0.0
         self.started = clock.wall()
 
     async def go(self, listen: Callable[[Record], None] | None) -> Status:
         """All nine stages."""
         self.write_manifest({}, ())
-        history = History(self.clock, self.directory.history)
+        history = History(self.clock, self.directory.history, self.mask.text)
         if listen is not None:
             history.listen(listen)
         history.append(
@@ -177,6 +179,10 @@ class _Run:
         statuses = [judged.get(step.id, Status.UNKNOWN) for step in planned]
         done = sum(status in (Status.PASS, Status.FAIL) for status in statuses)
         too_few = self._too_few(done)
+        leaked = self.mask.scrub(self.directory.path)
+        if leaked:
+            cut_short = f"a secret stands in {', '.join(map(str, leaked))} and could not be masked: delete it"
+            statuses.append(Status.FAIL)
         if too_few or cut_short:
             statuses.append(Status.UNKNOWN)
         status = merge(statuses)
@@ -200,7 +206,7 @@ class _Run:
         every = [*walk(self.scenario.steps), *self.scenario.checks]
         planned = [planned_step(step, self.settings) for step in every]
         manifest = manifest_of(self.scenario, self.settings, self.id, self.started, addresses, specs, planned)
-        write_json(self.directory.manifest, manifest.to_json())
+        write_json(self.directory.manifest, manifest.to_json(), self.mask.text)
 
 
 def _last_selected(scenario: Scenario, selected: frozenset[str] | None) -> int:

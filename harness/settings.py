@@ -17,8 +17,8 @@ class RunSettings:
     `base` is the run directory; `selected` are the ids of the steps that are judged (None: all); `nodeids`
     maps
     step ids to pytest's names; `again` is the command that repeats a step, with `{nodeid}` in it;
-    `max_requests`
-    caps every load; `keep` leaves the deployment standing until the run is interrupted; `headers` go with all the harness's own requests.
+    `max_requests` caps every load; `keep` leaves the deployment standing until the run is interrupted;
+    `headers` go with all the harness's own requests.
     """
 
     hosts_kind: str

@@ -15,7 +15,7 @@ from harness.artifacts import claim, make_run_directory
 from harness.cli import FAILED, INTERRUPTED, NOTHING_RAN, OK, UNKNOWN
 from harness.cli.progress import Progress
 from harness.errors import Place, Problem, ScenarioError, did_you_mean
-from harness.invocation import Invocation
+from harness.invocation import Invocation, params_of
 from harness.runner import run as run_scenario
 from harness.steps import walk
 from harness.verdict import Status, merge
@@ -61,6 +61,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     option("--scheme", choices=("http", "https"), default="http", help="attached: how to talk to them")
     option("--token-file", default="", metavar="FILE", help="file with the bearer token of attached servers")
     option("--expect-services", type=_positive, metavar="N", help="at least N services must serve models")
+    option(
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a scenario's parameter; repeatable",
+    )
     option("--max-requests", type=_positive, metavar="N", help="at most N requests a load (attached: 200)")
     option("--keep", action="store_true", help="leave the deployment standing until Ctrl-C or `muster down`")
     option("--run-dir", default="", metavar="DIR", help="where runs are kept (default: artifacts/)")
@@ -97,6 +104,7 @@ def invocation_of(arguments: argparse.Namespace) -> Invocation:
         token_file=arguments.token_file,
         expect_services=arguments.expect_services,
         max_requests=arguments.max_requests,
+        params=params_of(arguments.param),
         keep=arguments.keep,
         run_dir=arguments.run_dir,
         reports=tuple(arguments.report),

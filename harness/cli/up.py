@@ -23,6 +23,7 @@ from harness.history import History
 from harness.hosts.base import Workspace
 from harness.manifest import manifest_of
 from harness.model import Scenario
+from harness.secrets import Mask
 from harness.stage import stage_of
 from harness.standing import standing
 from harness.states import states
@@ -82,7 +83,8 @@ class _Up:
         self.directory = ScenarioDirectory(base / scenario.id)
         self.directory.path.mkdir(parents=True)
         self.console = Console(highlight=False, soft_wrap=True)
-        self.history = History(self.clock, self.directory.history)
+        self.mask = Mask(scenario.secrets)
+        self.history = History(self.clock, self.directory.history, self.mask.text)
 
     async def stay(self) -> None:
         """Until somebody ends it."""
@@ -100,6 +102,7 @@ class _Up:
         finally:
             self.history.append(RunFinished(status=Status.UNKNOWN, cut_short="brought up by hand"))
             self.history.close()
+            self.mask.scrub(self.directory.path)
 
     async def _stand(self, over: asyncio.Event) -> None:
         workspace = Workspace(
@@ -137,7 +140,7 @@ class _Up:
 
     def _write_manifest(self, addresses: Mapping[str, str], specs: Sequence[ServiceSpec]) -> None:
         manifest = manifest_of(self.scenario, self.settings, self.run, self.started, addresses, specs, ())
-        write_json(self.directory.manifest, manifest.to_json())
+        write_json(self.directory.manifest, manifest.to_json(), self.mask.text)
 
 
 def table_of(records: Sequence[Record], now: float) -> Table:

@@ -65,8 +65,8 @@ def living(scene: Scene, name: str) -> Sequence[Target]:
 
 
 async def at_once(doings: Iterable[Awaitable[T]]) -> list[T]:
-    """Do all of it in parallel and to its end; the first error of muster's own is a missing receipt, unless it
-    says that the system under test is at fault.
+    """Do all of it in parallel and to its end; the first error of muster's own is a missing receipt, unless
+    it says that the system under test is at fault.
     """
     results = await asyncio.gather(*doings, return_exceptions=True)
     errors = [result for result in results if isinstance(result, BaseException)]
@@ -145,7 +145,7 @@ async def revived(scene: Scene, ends: Sequence[Ended], by: Revive | None, within
 
 
 def _missed(target: Target, by: Revive, within: float) -> MusterError:
-    """A supervisor that brings nothing back is the system's own failure; whom else we blame we do not know."""
+    """A supervisor that brings nothing back is the system's own failure; of others nothing is known."""
     if by == "supervisor":
         return CheckFailed(f"{target.service} did not bring its child back within {within:g} s")
     return NoReceipt(f"{target} was not back within {within:g} s")

@@ -74,7 +74,7 @@ def test_wrong_usage_is_refused_before_anything_is_set_up(
 
 
 def test_every_option_of_muster_run_is_offered(checkout: Checkout) -> None:
-    """What `muster run` can do, ./validate.sh can do; ADDRESS stands for --attach."""
+    """What `muster run` can do, ./validate.sh can do; ADDRESS stands for --attach, its scenario has no --param."""
     from harness.cli.run import add
 
     parsers = argparse.ArgumentParser().add_subparsers()
@@ -83,7 +83,7 @@ def test_every_option_of_muster_run_is_offered(checkout: Checkout) -> None:
     offered = set(
         re.findall(r"^  (-k|--[a-z-]+)", checkout.run("validate.sh", "--help").stdout, re.MULTILINE)
     )
-    assert offered == options - {"--attach"}
+    assert offered == options - {"--attach", "--param"}
 
 
 def test_help_shows_examples_at_once(checkout: Checkout) -> None:
