@@ -112,7 +112,7 @@ class LeasesAgainstAModel(RuleBasedStateMachine):
         assert self.leases.next_due() == min(instants, default=None)
 
 
-LeasesAgainstAModel.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+LeasesAgainstAModel.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestLeases = LeasesAgainstAModel.TestCase
 
 

@@ -86,7 +86,7 @@ DROPS = st.tuples(st.just("drop"), st.sampled_from("pqr"), st.none())
 ASKS = st.tuples(st.just("ask"), st.none(), QUERIES)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(PUTS, DROPS, ASKS), max_size=40), st.sampled_from([1, 2, 1_024]))
 def test_the_index_finds_what_a_scan_finds(steps: list[tuple[str, Any, Any]], remembered: int) -> None:
     """Whatever comes, goes and is asked in between, remembered or not: the index agrees with a plain scan."""
