@@ -70,7 +70,9 @@ class Routing:
         source = source_of(evidence.facts, self.at, PROTOCOL)
         if not source:
             return unknown(unclear(evidence.facts, PROTOCOL))
-        asked = [(record, done) for record, done in evidence.requests() if is_query(done)]
+        there = evidence.facts.service(source)
+        base = there.url if there else ""
+        asked = [(r, done) for r, done in evidence.requests() if is_query(done) and done.url.startswith(base)]
         answered = [(record, done) for record, done in asked if is_ok(done)]
         if not asked:
             return unknown(NOTHING_SENT)

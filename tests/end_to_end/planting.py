@@ -69,7 +69,9 @@ def _write(
     missing = wanted - {step["name"] for step in kept}
     assert not missing, f"the scenario has no steps {missing}"
     checks = sources.get("checks", [])
-    scenario |= {"topology": topology, "steps": [_shortened(step, detect) for step in kept], "checks": checks}
+    shortest = SHORTEST_THAT_PASSES | sources.get("shortest", {})
+    steps = [_shortened(step, detect, shortest) for step in kept]
+    scenario |= {"topology": topology, "steps": steps, "checks": checks}
     del scenario["at_least"]
     file = folder / Path(sources["scenario"]).name
     file.write_text(yaml.safe_dump(scenario, sort_keys=False, width=1000))
@@ -90,15 +92,15 @@ def _replace(
     (folder / "kinds" / f"{kind['kind']}.yaml").write_text(yaml.safe_dump(kind, sort_keys=False, width=1000))
 
 
-def _shortened(value: Any, detect: str) -> Any:
+def _shortened(value: Any, detect: str, shortest: dict[str, str]) -> Any:
     if isinstance(value, list):
-        return [_shortened(item, detect) for item in value]
+        return [_shortened(item, detect, shortest) for item in value]
     if not isinstance(value, dict):
         return value
-    changed = {key: _shortened(item, detect) for key, item in value.items()}
-    changed |= {key: shorter for key, shorter in SHORTEST_THAT_PASSES.items() if key in changed}
+    changed = {key: _shortened(item, detect, shortest) for key, item in value.items()}
+    changed |= {key: shorter for key, shorter in shortest.items() if key in changed}
     if changed.get("revive") == "supervisor":
-        changed["revive_within"] = SHORTEST_THAT_PASSES["revive_within"]
+        changed["revive_within"] = shortest["revive_within"]
     if detect and "detect" in changed:
         changed["detect"] = detect
     return changed
