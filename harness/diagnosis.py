@@ -64,7 +64,9 @@ def explain_unreachable(url: str, error: BaseException) -> str:
             name = urlsplit(url).hostname
             return f"{url}: the name '{name}' is not known here; check its spelling or use the address"
         if isinstance(cause, ssl.SSLError):
-            return f"{url}: TLS failed ({cause.strerror or cause}); check --scheme and the server's certificate"
+            return (
+                f"{url}: TLS failed ({cause.strerror or cause}); check --scheme and the server's certificate"
+            )
         if isinstance(cause, OSError) and cause.errno in _BY_ERRNO:
             what, remedy, anchor = _BY_ERRNO[cause.errno]
             return f"{url} {what}: {remedy} ({GUIDE}#{anchor})"
