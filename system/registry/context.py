@@ -53,6 +53,7 @@ class Context:
         self.journal = Journal(secrets.token_hex(4))
         self.watchers: set[asyncio.Event] = set()
         self.cut_off = 0
+        self.matched = self.unmatched = 0
         self.kept = 0
         self.draining = False
         self.changes: dict[Reason, int] = {}

@@ -59,7 +59,11 @@ class Replicas:
         except ValueError:
             raise Refused(400, "more than 100 conditions") from None
         member = pool.pick(policy, self._live.random)
-        return NO_MATCH if member is None else Answer(200, member.answer)
+        if member is None:
+            self._context.unmatched += 1
+            return NO_MATCH
+        self._context.matched += 1
+        return Answer(200, member.answer)
 
     async def list(self, request: Request) -> Answer:
         """Every entry, services too, in the order of registration."""
