@@ -322,6 +322,28 @@ def test_without_retry_the_first_failure_is_raised() -> None:
     run(test())
 
 
+def test_the_blocking_client_forgets_what_failed() -> None:
+    """Without retry the failure is raised, and the next call goes elsewhere; with it nothing is noticed."""
+
+    async def test() -> None:
+        async with deployed("good") as (url, stack, _):
+            await register_nobody(url, stack)
+
+            def plain() -> None:
+                with Client(api_server=url, capability={"type": "who"}) as client:
+                    client._replica = Replica(NOBODY, "dead")
+                    with pytest.raises(WorkerUnavailable):
+                        client.infer("who", {}, retry_on_failure=False)
+                    assert client.infer("who", {}) == {"name": [b"good"]}
+                with Client(api_server=url, capability={"type": "who"}) as client:
+                    client._replica = Replica(NOBODY, "dead")
+                    assert client.infer("who", {}) == {"name": [b"good"]}
+
+            await blocking(plain)
+
+    run(test())
+
+
 def test_invalid_input_is_not_tried_again() -> None:
     """Another worker would say the same: the endpoint is kept."""
 
@@ -330,9 +352,10 @@ def test_invalid_input_is_not_tried_again() -> None:
             deployed("w1") as (url, _, (at,)),
             AsyncClient(api_server=url, capability={"type": "double"}) as client,
         ):
-            with pytest.raises(InvalidInput):
+            with pytest.raises(InvalidInput) as caught:
                 await client.infer("double", {"y": [1]})
             assert client.endpoint == at
+            assert "nobody else" not in str(caught.value)
 
     run(test())
 
