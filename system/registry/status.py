@@ -89,6 +89,7 @@ class Status:
                 self._context.store_connected is not False,
             ),
             single("registry_store_unsaid", "gauge", "Entries not yet told to others.", self._context.unsaid),
+            Metric("registry_routes_total", "counter", "Answers to GET /route.", self._routes()),
             single("registry_kept_bytes", "gauge", "Of metadata and capabilities.", self._context.kept),
             single("registry_probes_running", "gauge", "Probes under way.", self._prober.running),
             single("registry_connected_replicas", "gauge", "Open registrations.", len(self._context.streams)),
@@ -100,3 +101,7 @@ class Status:
             single("registry_revision", "counter", "The table's revision.", self._context.journal.revision),
             single("registry_uptime_seconds", "gauge", "Time since start.", uptime),
         ]
+
+    def _routes(self) -> dict[tuple[tuple[str, str], ...], float]:
+        context = self._context
+        return {(("result", "replica"),): context.matched, (("result", "none"),): context.unmatched}

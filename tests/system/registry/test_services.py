@@ -259,7 +259,10 @@ def test_counts(registry: Registry) -> None:
     health = registry.call("GET", "/health").json()
     assert (health["status"], health["registry"]) == ("healthy", "running")
     assert (health["registered_services"], health["healthy_services"]) == (2, 1)
-    assert b"registry_entries 2" in registry.call("GET", "/metrics").content
+    registry.call("GET", "/route?model=nothing")
+    metrics = registry.call("GET", "/metrics").text
+    assert "\nregistry_entries 2\n" in metrics
+    assert '\nregistry_routes_total{result="none"} 1\n' in metrics
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "localhost", "127.0.0.1", "::1"])
