@@ -39,15 +39,23 @@ wrong() {
     exit 4
 }
 
-address='' options=()
+# note OPTION: remembers what decides whether servers that already run are meant.
+note() {
+    case $1 in
+        --inventory) inventory=given ;;
+        --registry-port | --router-port | --scheme | --token-file | --expect-services) only_attached=$1 ;;
+    esac
+}
+
+address='' inventory='' only_attached='' options=()
 while (($#)); do
     case $1 in
         -h | --help) usage; exit 0 ;;
         --registry-port | --router-port | --scheme | --token-file | --expect-services | --max-requests | --inventory | --hosts | --run-dir | --report | -k)
             (($# > 1)) || wrong "$1 needs a value"
-            options+=("$1" "$2"); shift 2 ;;
+            note "$1"; options+=("$1" "$2"); shift 2 ;;
         --registry-port=* | --router-port=* | --scheme=* | --token-file=* | --expect-services=* | --max-requests=* | --inventory=* | --hosts=* | --run-dir=* | --report=*)
-            options+=("$1"); shift ;;
+            note "${1%%=*}"; options+=("$1"); shift ;;
         --keep) options+=("$1"); shift ;;
         -*) wrong "there is no option '$1'" ;;
         '') wrong "ADDRESS is empty; leave it out to simulate two servers" ;;
@@ -56,6 +64,8 @@ while (($#)); do
             address=$1; shift ;;
     esac
 done
+
+[[ ! $only_attached || $address || $inventory ]] || wrong "$only_attached is for servers that already run; name their ADDRESS"
 
 "$root/scripts/setup" docker
 exec "$root/.venv/bin/muster" run "$root/scenarios/discovery/two_servers.scenario.yaml" ${address:+--attach "$address"} ${options[@]+"${options[@]}"}

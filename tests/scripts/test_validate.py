@@ -29,6 +29,7 @@ def validating(checkout: Checkout) -> Checkout:
             ["--registry-port", "1", "10.0.0.5", "--scheme=https"],
             ["--attach", "10.0.0.5", "--registry-port", "1", "--scheme=https"],
         ),
+        (["--inventory", "i.yaml", "--scheme", "https"], ["--inventory", "i.yaml", "--scheme", "https"]),
         (["10.0.0.5", "--token-file", "my token"], ["--attach", "10.0.0.5", "--token-file", "my token"]),
         (["10.0.0.5", "-k", "registers"], ["--attach", "10.0.0.5", "-k", "registers"]),
         (["--hosts", "process", "--run-dir", "/tmp/a b"], ["--hosts", "process", "--run-dir", "/tmp/a b"]),
@@ -60,6 +61,8 @@ def test_musters_exit_code_is_its_own(validating: Checkout, code: int) -> None:
         (["10.0.0.5", "10.0.0.6"], "'10.0.0.5' and '10.0.0.6'"),
         (["10.0.0.5", "--registry-port"], "--registry-port needs a value"),
         ([""], "ADDRESS is empty"),
+        (["--router-port", "8001"], "--router-port is for servers that already run"),
+        (["--scheme=https"], "--scheme is for servers that already run"),
     ],
 )
 def test_wrong_usage_is_refused_before_anything_is_set_up(
