@@ -261,3 +261,24 @@ def test_a_registry_that_drains_tells_its_replicas() -> None:
             await replica.__aexit__(None, None, None)
 
     asyncio.run(scenario())
+
+
+def test_a_peer_that_does_not_read_is_told_nothing_and_holds_up_nobody() -> None:
+    """Where writing would have to wait, "alive" is left out; the next one is said again when it need not."""
+    written: list[bytes] = []
+    room = asyncio.Event()
+
+    async def send(message: Any) -> None:
+        if not room.is_set():
+            await room.wait()
+        written.append(message["body"])
+
+    async def scenario() -> None:
+        stream = streams.Stream(send)
+        stream.beat()
+        assert written == []
+        room.set()
+        stream.beat()
+        assert written == [streams.ALIVE]
+
+    asyncio.run(scenario())
