@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -204,7 +205,8 @@ class StepItem(pytest.Item):
         said = "FAILED" if judged.status == FAILED else "UNKNOWN"
         took = f"{said} after {judged.judged - judged.started:.1f} s"
         body = [f"  {judged.message}", *(f"    {line}" for line in judged.details)]
-        look = f"  look at: {shared_run_directory(self.config) / self.scenario.id}"
+        folder = os.path.relpath(shared_run_directory(self.config) / self.scenario.id)
+        look = f"  look at: {folder}"
         return "\n".join([head + took, *body, look, f"  again:   {judged.again}"])
 
     def reportinfo(self) -> tuple[Path, int, str]:
