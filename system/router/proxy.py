@@ -28,6 +28,7 @@ from system.router.upstream import Pool
 
 log = logging.getLogger("router")
 
+LAST_WORDS = 0.5  # seconds in which a client may read the end of its answer when the router leaves
 TICK = 0.25  # seconds between looks at what takes too long
 
 
@@ -263,15 +264,22 @@ class Proxy:
                     _go_on(group.waiting.next())
 
     async def drain(self, seconds: float) -> None:
-        """Let what is on its way finish; then close every connection."""
+        """Let what is on its way finish; then close every connection, of clients that do not read as well."""
         self.draining = True
-        deadline = self.clock() + seconds
-        while self.exchanges and self.clock() < deadline:  # noqa: ASYNC110 - an event would cost every exchange
-            await asyncio.sleep(0.02)
+        await self._while(lambda: self.exchanges, seconds)
         for front in list(self.fronts):
             front.abort() if front.busy else front.leave()
+        await self._while(lambda: self.fronts, LAST_WORDS)
+        for front in list(self.fronts):
+            front.abort()
         for pool in self._pools.values():
             pool.close()
+
+    async def _while(self, some: Callable[[], object], seconds: float) -> None:
+        """Wait until there are none, but not for longer; an event would cost every request."""
+        deadline = self.clock() + seconds
+        while some() and self.clock() < deadline:
+            await asyncio.sleep(0.02)
 
 
 def _go_on(exchange: Exchange | None) -> None:

@@ -20,12 +20,20 @@ ADDRESS = "127.77.3.1"
 T = TypeVar("T")
 
 
+_started: list["FakeBackend"] = []  # a scene that fails may leave some, and uvloop waits for their servers
+
+
 def play(scene: Coroutine[Any, Any, T]) -> T:
     """Run a scene on the loop the program runs on; one that hangs fails."""
 
     async def bounded() -> T:
-        async with asyncio.timeout(20):
-            return await scene
+        try:
+            async with asyncio.timeout(20):
+                return await scene
+        finally:
+            for backend in _started:
+                await backend.stop()
+            _started.clear()
 
     return uvloop.run(bounded())
 
@@ -101,6 +109,7 @@ class FakeBackend:
     async def start(self) -> "FakeBackend":
         self._server = await asyncio.start_server(self._accept, ADDRESS, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
+        _started.append(self)
         return self
 
     async def stop(self) -> None:
