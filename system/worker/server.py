@@ -46,11 +46,15 @@ async def grpc_server(
         await server.stop(config.drain)
 
 
+def message_options(most: int) -> list[tuple[str, Any]]:
+    """How large messages may be."""
+    return [("grpc.max_receive_message_length", most), ("grpc.max_send_message_length", -1)]
+
+
 def _options(max_message: int) -> list[tuple[str, Any]]:
     return [
+        *message_options(max_message),
         ("grpc.so_reuseport", 0),  # a taken port is a mistake, not a second server behind it
-        ("grpc.max_receive_message_length", max_message),
-        ("grpc.max_send_message_length", -1),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ]

@@ -28,6 +28,10 @@ log = logging.getLogger("worker")
 async def serving(config: WorkerConfig, worker: Worker | None = None) -> AsyncIterator[Serving]:
     """Serve the worker that the configuration names, or this one."""
     check(config)
+    if config.processes > 1:
+        async with _several(config) as started:
+            yield started
+        return
     worker = worker or load_worker(config.app)
     calls = Calls(config.threads)
     identity = Identity(name_of(config), config.registry)
@@ -39,6 +43,20 @@ async def serving(config: WorkerConfig, worker: Worker | None = None) -> AsyncIt
             service.ready = False
     finally:
         calls.close()
+
+
+@asynccontextmanager
+async def _several(config: WorkerConfig) -> AsyncIterator[Serving]:
+    """One endpoint, several processes behind it. The worker's module is loaded by these only."""
+    from system.worker.dispatcher import Dispatcher
+    from system.worker.processes import processes
+
+    async with (
+        processes(config, name_of(config)) as group,
+        grpc_server(Dispatcher(group).handler(), config, config.max_message) as (port, _),
+        registered(config, port, group.running[0].capabilities),
+    ):
+        yield Serving(url=url_of(config, port))
 
 
 def check(config: WorkerConfig) -> None:
