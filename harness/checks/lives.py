@@ -13,11 +13,8 @@ if TYPE_CHECKING:
     from harness.evidence import Evidence, Facts
     from harness.history import Record
 
-FATAL = frozenset({"kill", "stop", "restart", "partition"})
-"""Faults that take a service away; one that is paused may come back and go on as if nothing had been."""
-
 CUTS = frozenset({"partition"})
-"""Those of them whose healing brings it back; the others end with a start of its process."""
+"""Faults that take a service away although its process lives on; their healing brings it back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +81,8 @@ class _Hits:
 
     def _said(self, event: object) -> Iterator[_Change]:
         match event:
-            case FaultRequested(what=what, fault=fault) if what in FATAL:
-                # A fault of a service's child leaves the service itself alive.
-                self.by_fault[fault] = () if event.target.rpartition(".")[0] in event.hits else event.hits
+            case FaultRequested(what=what, fault=fault) if what in CUTS:
+                self.by_fault[fault] = event.hits
             case FaultProven(what=what, fault=fault) if what in CUTS:
                 yield _Change(gone=self.by_fault.get(fault, ()), how=f"{what} {event.target}")
             case FaultHealing(what=what, fault=fault) if what in CUTS:

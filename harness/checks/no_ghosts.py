@@ -134,11 +134,11 @@ class _Looks:
         n, seen_for = before[-1][0], 0.0
         gone = None if death.name in before[-1][3] else 0.0
         for number, begun, ended, value in self.looks[len(before) :]:
-            if begun < death.t or ended > death.until or gone is not None:
+            if ended > death.until or gone is not None:
                 continue
             if death.name not in value:
                 gone = ended - death.t
-            else:
+            elif begun >= death.t:
                 n, seen_for = number, begun - death.t
         return _End(
             name=death.name,

@@ -24,6 +24,11 @@ def test_a_query_is_a_subset_of_one_capability(query: dict[str, str], expected: 
     assert matches(SEED, query) is expected
 
 
+def test_one_of_several_capabilities_is_enough() -> None:
+    """A replica that can do two things is found by either."""
+    assert matches([{"type": "chat"}, {"type": "embed"}], {"type": "embed"})
+
+
 def test_conditions_are_not_combined_across_capabilities() -> None:
     """Two objects that meet one condition each do not meet both."""
     assert not matches(

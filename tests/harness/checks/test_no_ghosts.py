@@ -3,7 +3,7 @@
 from typing import Any
 
 from harness.checks.no_ghosts import NoGhosts
-from harness.events import FaultHealing, FaultProven, FaultRequested, ServiceExited, ServiceStarting
+from harness.events import FaultHealing, FaultProven, FaultRequested, Seen, ServiceExited, ServiceStarting
 from harness.evidence import Facts, ServiceFacts
 from harness.verdict import Status
 from tests.harness.checks.story import Story
@@ -97,3 +97,22 @@ def test_a_registry_of_replicas_is_one_too() -> None:
     both = ServiceFacts(name="r", speaks=("service_registry", "capability_registry"))
     replicas = ServiceFacts(name="q", speaks=("capability_registry",))
     assert NoGhosts().views(Facts(services=(both, replicas))) == [("r", "services"), ("q", "replicas")]
+
+
+def test_a_look_that_began_before_the_death_was_noticed_may_show_it() -> None:
+    """Its process was seen to end while the registry, which had heard before, was being read."""
+    gone = Seen(source="registry", view="services", ok=True, took=0.2, value={})
+    verdict = judged(Story(FACTS).entries(1, "a").add(2, DIED).add(2.1, gone).add(2.15, BACK))
+    assert verdict.numbers["no_ghosts"]["took"] == {"a at registry": [0.1]}
+
+
+def test_who_dies_together_with_the_registry_is_not_its_ghost() -> None:
+    """What a registry shows that was down itself says nothing."""
+    story = Story(FACTS).entries(1, "a").add(2, ServiceExited(service="registry", host="s1", code=1))
+    assert judged(story.add(2.1, DIED).same(9)).status is Status.UNKNOWN
+
+
+def test_a_death_before_the_window_is_not_judged() -> None:
+    """Beside a step, only what happened since it began counts."""
+    story = Story(FACTS).entries(1, "a").add(2, DIED).same(9)
+    assert judged(story, since=3).status is Status.NOT_APPLICABLE

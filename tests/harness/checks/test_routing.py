@@ -148,3 +148,10 @@ def test_it_asks_for_as_many_requests_as_there_are_queries() -> None:
     assert Routing().lint(FACTS, {"query": "mixed", "requests": needed // 3}) == []
     (mistake,) = Routing().lint(FACTS, {"query": "mixed", "requests": needed // 3 - 1})
     assert "requests: auto" in mistake
+
+
+def test_queries_to_another_registry_are_not_judged() -> None:
+    """Of two registries each answers for itself."""
+    story = Routed(FACTS).table(1, "a")
+    story.request(2, "b", "", url="http://other/route", query={"type": "chat"}, content="h:1")
+    assert verdict_of(story.table(3, "a")).message == "no request was sent"
