@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import EnvironmentFailure, HarnessBug, NotApplicable
 from harness.events import Note, ServiceReady
-from harness.evidence import Facts, ServiceFacts
+from harness.facts import facts_of
 from harness.hosts.base import Starts, Target
 from harness.readiness import wait_ready
 
@@ -18,23 +18,6 @@ if TYPE_CHECKING:
 
     from harness.hosts.base import Exit, Hosts, Service, Workspace
     from harness.model import ServiceSpec, Topology
-
-
-def facts_of(specs: Iterable[ServiceSpec], topology: Topology) -> Facts:
-    """What resolved specs state, as checks see it."""
-    services = tuple(
-        ServiceFacts(
-            name=spec.name,
-            host=spec.host,
-            url=spec.url,
-            speaks=spec.speaks,
-            registers=spec.registers,
-            capabilities=spec.capabilities,
-            answers_as=spec.answers_as,
-        )
-        for spec in specs
-    )
-    return Facts(services=services, stated_by=topology.stated_by, serving_at_least=topology.serving_at_least)
 
 
 class Deployment:
@@ -50,7 +33,7 @@ class Deployment:
         self.hosts = hosts
         self.clock = workspace.clock
         self.history = workspace.history
-        self.facts = facts_of(specs, topology)
+        self.facts = facts_of(topology, specs)
         self._specs: Mapping[str, ServiceSpec] = {spec.name: spec for spec in specs}
         self._services: dict[str, Service] = {}
         self.openings: list[Callable[[Service], None]] = []

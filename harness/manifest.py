@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.artifacts import Manifest, PlannedService, PlannedStep
-from harness.deployment import facts_of
+from harness.facts import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def manifest_of(
             for s in shown
         ),
         steps=tuple(steps),
-        facts=facts_of(shown, scenario.topology),
+        facts=facts_of(scenario.topology, shown),
         started=started,
         at_least=scenario.at_least,
         environment=settings.environment,

@@ -8,10 +8,10 @@ from typing import Any
 
 from harness.checks.base import WantsSample
 from harness.evidence import Facts
+from harness.facts import facts_of
 from harness.lints import walk
 from harness.model import Scenario, ServiceSpec, Step
 from harness.step_words import asks_in_words, does_in_words
-from harness.topology import facts_of_topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class Plan:
 
 def plan(scenario: Scenario, cap: int | None = None) -> Plan:
     """The plan of a scenario; `cap` bounds the requests of loads that say `auto`."""
-    facts = facts_of_topology(scenario.topology)
+    facts = facts_of(scenario.topology)
     most = sum(_at_most(step) for step in scenario.steps)
     return Plan(
         scenario=scenario.name,

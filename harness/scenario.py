@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import did_you_mean
+from harness.facts import facts_of
 from harness.kind_options import Reader, leaves, options_of
 from harness.lints import lint
 from harness.model import Scenario, Topology
@@ -27,7 +28,7 @@ from harness.references import (
     service_namespace,
 )
 from harness.step_reading import StepReader
-from harness.topology import build_topology, facts_of_topology, read_topology
+from harness.topology import build_topology, read_topology
 from harness.yaml_places import Node, Problems, core_scalar, read_yaml
 
 VERSION = 1
@@ -190,7 +191,7 @@ class _Loader:
             limit=self._plain("limit") or LIMIT,
         )
         self._check_version()
-        lint(scenario, facts_of_topology(topology), self._node, self._problems)
+        lint(scenario, facts_of(topology), self._node, self._problems)
         return scenario if len(self._problems.found) == before else None
 
     def _given_node(self, key: str) -> Node:
@@ -257,7 +258,7 @@ def _constants(values: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
 
 def scope_of(topology: Topology, outer: Namespace) -> Namespace:
     """What a scenario's steps may refer to."""
-    facts = facts_of_topology(topology)
+    facts = facts_of(topology)
     lists = {
         "models": facts.models(),
         "registered": facts.registered(),
@@ -275,7 +276,7 @@ def scope_of(topology: Topology, outer: Namespace) -> Namespace:
 def known_names(*topologies: Topology) -> Callable[[str], tuple[str, ...] | None]:
     """Which names of a sort exist; None where nobody knows."""
     services = [service for topology in topologies for service in topology.services]
-    facts = [facts_of_topology(topology) for topology in topologies]
+    facts = [facts_of(topology) for topology in topologies]
     hosts = [host.name for topology in topologies for host in topology.hosts]
     names = [service.name for service in services]
     children = [f"{service.name}.{service.child}" for service in services if service.child]

@@ -7,7 +7,6 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from harness.errors import did_you_mean
-from harness.evidence import Facts, ServiceFacts
 from harness.kind_options import Reader
 from harness.model import HostSpec, ServiceSpec, Topology
 from harness.protocols import PROTOCOLS
@@ -209,20 +208,3 @@ def _check_protocols(specs: list[ServiceSpec], problems: Problems) -> None:
             if name not in PROTOCOLS:
                 hint = did_you_mean(name, PROTOCOLS)
                 problems.add(spec.place, f"{spec.name} speaks '{name}', a protocol nobody knows.{hint}")
-
-
-def facts_of_topology(topology: Topology) -> Facts:
-    """What a topology states, before it has addresses."""
-    services = tuple(
-        ServiceFacts(
-            name=spec.name,
-            host=spec.host,
-            url=spec.url,
-            speaks=spec.speaks,
-            registers=spec.registers,
-            capabilities=spec.capabilities,
-            answers_as=spec.answers_as,
-        )
-        for spec in topology.services
-    )
-    return Facts(services=services, stated_by=topology.stated_by)

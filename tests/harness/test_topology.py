@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ScenarioError
+from harness.facts import facts_of
 from harness.model import Ready, ServedBy, ServiceSpec, Topology
 from harness.references import resolve_service
-from harness.topology import facts_of_topology, load_topology, read_inventory
+from harness.topology import load_topology, read_inventory
 
 SHIPPED = Path(__file__).parents[2] / "scenarios" / "topologies" / "two-servers.yaml"
 ADDRESSES = {"server1": "127.0.0.2", "server2": "127.0.0.3", "h1": "127.0.0.4"}
@@ -78,7 +79,7 @@ def test_a_babysitters_file_is_what_its_program_reads() -> None:
 
 def test_what_a_topology_states() -> None:
     """Names to be registered, models, and who offers them, in the file's order."""
-    facts = facts_of_topology(load_topology(SHIPPED, {}))
+    facts = facts_of(load_topology(SHIPPED, {}))
     assert facts.models() == ("model-1", "model-2")
     assert facts.offering("model-1") == ("babysitter-a-server", "babysitter-c-server")
     assert [s.name for s in facts.speaking("service_registry")] == ["registry"]
