@@ -172,7 +172,8 @@ def test_reap_finds_containers_of_dead_runs_and_only_these() -> None:
     subprocess.run(["docker", "rm", "-f", containers[0]], capture_output=True, check=True)
 
 
-def kill_at(folder: Path, seconds: float) -> None:
+def kill_at(folder: Path, seconds: float, *, in_faults: bool) -> None:
+    """SIGKILL that long after it has begun to bring up, or after its services are up and faults begin."""
     folder.mkdir(exist_ok=True)
     with subprocess.Popen(
         [sys.executable, str(KILLED_RUN), str(folder), "docker"],
@@ -183,6 +184,9 @@ def kill_at(folder: Path, seconds: float) -> None:
         while not (folder / NAME).exists() or not (folder / NAME).stat().st_size:
             assert time.monotonic() < until
             time.sleep(0.02)
+        if in_faults:
+            assert harness.stdout is not None
+            assert harness.stdout.readline() == b"run\n"
         time.sleep(seconds)
         os.killpg(harness.pid, signal.SIGKILL)
     until = time.monotonic() + 15
@@ -198,13 +202,13 @@ def test_a_killed_harness_leaves_no_container(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     moments = random.Random(seed)
     other = subprocess.run(
-        ["docker", "run", "-d", "--rm", "--network", "none", "muster-sandbox:local", "sleep", "300"],
+        ["docker", "run", "-d", "--rm", "--network", "none", "muster-sandbox:local", "sleep", "infinity"],
         capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     try:
         for number in range(int(os.environ.get("MUSTER_KILLS", "8"))):
             try:
-                kill_at(tmp_path / str(number), moments.uniform(0, 5))
+                kill_at(tmp_path / str(number), moments.uniform(0, 4), in_faults=number % 2 == 1)
             except AssertionError as error:
                 error.add_note(f"seed {seed}, kill number {number}")
                 raise
