@@ -278,7 +278,7 @@ class Proxy:
     async def _while(self, some: Callable[[], object], seconds: float) -> None:
         """Wait until there are none, but not for longer; an event would cost every request."""
         deadline = self.clock() + seconds
-        while some() and self.clock() < deadline:
+        while some() and self.clock() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 

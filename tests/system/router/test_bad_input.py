@@ -170,6 +170,21 @@ def test_many_pipelined_requests_are_answered_in_order(tmp_path: Path) -> None:
     play(scene())
 
 
+def test_many_pipelined_requests_for_a_dead_backend_are_all_refused(tmp_path: Path) -> None:
+    """Each is refused at once, one after the other, and not one inside the other."""
+
+    async def scene() -> None:
+        backend = FakeBackend("a")
+        async with router(tmp_path, backend, probe_interval=60.0) as stage:
+            await backend.stop()
+            assert (await stage.chat()).status == 503
+            client = await stage.connect()
+            await client.send(request("POST", CHAT, b'{"model":"m"}') * 1000)
+            assert [(await client.answer()).status for _ in range(1000)] == [503] * 1000
+
+    play(scene())
+
+
 def test_client_that_asks_before_it_sends_is_told_to_go_on(tmp_path: Path) -> None:
     """`Expect: 100-continue` gets 100, then the answer; the backend never sees the expectation."""
 

@@ -109,6 +109,14 @@ def test_weighted_gives_exact_shares_without_bursts() -> None:
     assert "aaaa" not in "".join(order)
 
 
+def test_shares_of_uneven_weights_are_exact() -> None:
+    """Weights 5, 3 and 2: every ten picks in a row are five, three and two."""
+    backends = [backend("a", 5), backend("b", 3), backend("c", 2)]
+    policy = Weighted(options())
+    order = [policy.pick(backends, asked()).name for _ in range(50)]
+    assert all(Counter(order[start : start + 10]) == {"a": 5, "b": 3, "c": 2} for start in range(40))
+
+
 def test_weights_that_are_all_zero_are_equal() -> None:
     """A deployment that gave nobody a weight is still served."""
     assert picks(Weighted(options()), [backend("a", 0), backend("b", 0)], 10) == {"a": 5, "b": 5}

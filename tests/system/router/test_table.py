@@ -82,6 +82,7 @@ def test_backend_that_registers_anew_starts_with_a_clean_sheet() -> None:
     backends.heed_breaker(backend, 0.0)
     assert names(backends) == ["b"]
     backends.replace("r", [entry("a", registered="later"), entry("b")])
+    backends.heed_breaker(backend, 0.1)
     assert names(backends) == ["a", "b"]
 
 
@@ -173,6 +174,13 @@ def test_only_openai_services_of_a_registry_are_used() -> None:
     document = {
         "services": [
             {"name": "a", "host": "h", "port": 1, "metadata": {"type": "command"}},
+            {
+                "name": "ill-server",
+                "host": "h",
+                "port": 2,
+                "is_healthy": False,
+                "metadata": {"type": "openai-api"},
+            },
             {"name": "a-server", "host": "h", "port": 2, "metadata": {"type": "openai-api", "models": ["m"]}},
             {"name": "odd"},
             None,
