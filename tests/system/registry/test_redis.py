@@ -135,7 +135,7 @@ def test_heartbeats_may_go_to_either(server: Server) -> None:
     """An entry lives as long as somebody hears of it, and ends in both when nobody does."""
 
     async def scenario(one: httpx.AsyncClient, other: httpx.AsyncClient) -> None:
-        await register(one, "a", ttl=0.5)
+        await register(one, "a", ttl=0.9)
         await shows(other, "a")
         for turn in range(10):
             await asyncio.sleep(0.15)

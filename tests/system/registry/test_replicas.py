@@ -112,9 +112,9 @@ def test_a_peer_that_announced_renewal_is_removed_when_it_stops() -> None:
     """With a ttl an open connection is not enough: no renewal, no entry, and the stream ends."""
 
     async def scenario(client: httpx.AsyncClient) -> None:
-        async with connected(client, ttl=0.3) as replica:
+        async with connected(client, ttl=0.8) as replica:
             for _ in range(4):
-                await asyncio.sleep(0.15)
+                await asyncio.sleep(0.25)
                 assert (await client.post("/register/r1/heartbeat")).json()["status"] == "alive"
             assert await route(client, "model=qwen2") == "r1"
             assert (await replica.told())["status"] == "expired"
