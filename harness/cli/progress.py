@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -38,11 +40,19 @@ MARKS: Mapping[str, tuple[str, str]] = {
 QUIET = (Note, FaultProven, FaultHealed, FaultUnproven, LoadFinished, ServiceExited)
 
 
+class PatientConsole(Console):
+    """A console whose reader may leave (`muster run ... | head`): the run goes on, is recorded and judged."""
+
+    def on_broken_pipe(self) -> None:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), self.file.fileno())
+
+
 class Progress:
     """Prints a run's records as they come; hand `hear` to `runner.run`."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or PatientConsole(highlight=False, soft_wrap=True)
         self._spinner: Spinner | None = None
         self._told = ""
 
