@@ -31,6 +31,7 @@ from system.router.rules import Limits, Settings, Timeouts
 from system.router.settings import RouterConfig
 from system.router.sharing import Shared
 from system.router.table import Changes, Table
+from system.router.upstream import notice_a_cut
 from system.tokens import read_tokens
 
 __all__ = ["PROGRAM", "RouterConfig", "router", "serve"]
@@ -82,6 +83,7 @@ async def router(config: RouterConfig, listener: socket.socket, shared: Shared |
     registries = [_registry(url, config, followers) for url in config.registry]
     proxy.add_pages(Pages(proxy, registries, shared).table())
     tls = tls_context(config)
+    notice_a_cut(listener, config.stall_timeout)  # accepted connections inherit it
     await asyncio.gather(*(registry.ask() for registry in registries))
     busy: list[Coroutine[Any, Any, None]] = [proxy.watch_time(), *(one.follow() for one in registries)]
     if shared is not None:

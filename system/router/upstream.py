@@ -1,6 +1,7 @@
 """Keep-alive connections to one backend, on httptools: one request at a time, strict about framing."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Protocol, cast
@@ -250,6 +251,16 @@ class Connection(asyncio.Protocol):
         sink.done()
 
 
+def notice_a_cut(sock: socket.socket, seconds: float) -> None:
+    """Let a connection break when what is sent stays unacknowledged for so long: nobody is there.
+
+    A peer that is only slow acknowledges: its kernel does. Where there is no such option, probes find out.
+    """
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, option, int(seconds * 1000))
+
+
 class Pool:
     """The connections to one backend. The most recently used is used first; old idle ones are closed."""
 
@@ -286,6 +297,7 @@ class Pool:
         host, port = self._address
         async with asyncio.timeout(self._connect_timeout):
             _, connection = await loop.create_connection(lambda: Connection(self), host, port, ssl=self._tls)
+        notice_a_cut(connection.transport.get_extra_info("socket"), self._connect_timeout)
         return connection
 
     def give_back(self, connection: Connection) -> None:

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import socket
 from pathlib import Path
 
+from system.router.upstream import Pool
 from tests.system.router.stage import (
+    ADDRESS,
     STREAM_HEAD,
     Call,
     FakeBackend,
@@ -308,6 +311,21 @@ def test_connections_to_backends_are_kept(tmp_path: Path) -> None:
         return backend.connections
 
     assert play(scene()) <= 2  # one of them may be the first probe's
+
+
+def test_connection_that_nobody_acknowledges_breaks(tmp_path: Path) -> None:
+    """A pulled cable is noticed by the kernel, within the time a connection may take."""
+
+    async def scene() -> int:
+        backend = await FakeBackend("a").start()
+        pool = Pool(ADDRESS, backend.port, tls=None, clock=lambda: 0.0, connect_timeout=1.5, idle_timeout=4.0)
+        connection = await pool.connect()
+        sock = connection.transport.get_extra_info("socket")
+        timeout: int = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        connection.close()
+        return timeout
+
+    assert play(scene()) == 1500
 
 
 def test_answer_without_a_length_ends_with_the_connection(tmp_path: Path) -> None:
