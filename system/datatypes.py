@@ -59,11 +59,13 @@ DATATYPES: Mapping[str, Datatype] = {
 }
 FIELDS = tuple(sorted({datatype.field for datatype in DATATYPES.values() if datatype.field}))
 
-_BY_DTYPE = {
+_BY_KIND = {
     (datatype.dtype.kind, datatype.dtype.itemsize): datatype
     for datatype in DATATYPES.values()
     if datatype not in (BF16, BYTES)
 }
+_BY_DTYPE = {datatype.dtype: datatype for datatype in _BY_KIND.values()}
+SMALL = 4096  # bytes: copying so few is faster than making a view
 
 
 def named(name: str) -> Datatype:
@@ -77,12 +79,17 @@ def named(name: str) -> Datatype:
 
 def datatype_of(dtype: np.dtype[Any]) -> Datatype:
     """The datatype that holds arrays of a dtype."""
+    found = _BY_DTYPE.get(dtype)
+    return _of_unusual(dtype) if found is None else found
+
+
+def _of_unusual(dtype: np.dtype[Any]) -> Datatype:
     if dtype.kind in "SUO":
         return BYTES
     if dtype.name == "bfloat16":  # as the ml_dtypes package calls it
         return BF16
     try:
-        return _BY_DTYPE[dtype.kind, dtype.itemsize]
+        return _BY_KIND[dtype.kind, dtype.itemsize]
     except KeyError:
         msg = f"numpy's {dtype} has no datatype in the protocol; convert it to one of {', '.join(DATATYPES)}"
         raise TensorError(msg) from None
@@ -135,7 +142,7 @@ def to_values(array: Array, datatype: Datatype) -> list[Any]:
 
 def elements(shape: Sequence[int]) -> int:
     """How many elements a shape has."""
-    if any(length < 0 for length in shape):
+    if shape and min(shape) < 0:
         msg = f"shape {list(shape)} has a negative length"
         raise TensorError(msg)
     return prod(shape)
@@ -212,5 +219,7 @@ def _narrowed(array: Array) -> NDArray[np.uint16]:
     return np.where(is_nan, (bits >> np.uint32(16)) | np.uint32(0x40), rounded).astype("<u2")
 
 
-def _bytes_of(array: Array) -> memoryview:
+def _bytes_of(array: Array) -> Raw:
+    if array.nbytes < SMALL:
+        return array.tobytes()
     return array.ravel().view(np.uint8).data

@@ -52,7 +52,10 @@ def joined(message: ModelInferRequest | ModelInferResponse, raws: Sequence[Raw])
     if not raws:
         return head
     tag = bytes([RAW_FIELD[type(message)] << 3 | 2])
-    return b"".join([head, *(part for raw in raws for part in (tag, _varint(len(raw)), raw))])
+    parts: list[Raw] = [head]
+    for raw in raws:
+        parts += (tag, _varint(len(raw)), raw)
+    return b"".join(parts)
 
 
 def read(what: str, tensors: Iterable[AnyTensor], raws: Sequence[Raw]) -> dict[str, Tensor]:

@@ -1,6 +1,5 @@
 """What a handler is told about its call, and how a streaming handler answers."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ class Context:
     ) -> None:
         self._identity = identity
         self._deadline = None if remaining is None else time.monotonic() + remaining
-        self._cancelled = threading.Event()
+        self._cancelled = False
         self.capability = capability
 
     @property
@@ -35,10 +34,10 @@ class Context:
     @property
     def cancelled(self) -> bool:
         """Whether nobody waits for the answer any more: a long handler looks now and then, and stops."""
-        return self._cancelled.is_set()
+        return self._cancelled
 
     def cancel(self) -> None:
-        self._cancelled.set()
+        self._cancelled = True
 
     def call(
         self,
