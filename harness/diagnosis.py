@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 GUIDE = "docs/troubleshooting.md"
+
+ENOUGH = 10
+"""Requests for a model, after which a service that has it and served none is a symptom."""
 
 _BY_ERRNO = {
     errno.ECONNREFUSED: (
@@ -117,4 +120,31 @@ def wrong_addresses(services: Mapping[str, Any], registry_url: str) -> list[str]
                 f"{name} is registered at {host}, which no other machine can reach: start it with the "
                 f"address of its server (--advertise-host ADDRESS) ({GUIDE}#0000-or-localhost-registered)"
             )
+    return found
+
+
+def not_reached(
+    services: Mapping[str, Any], asked: Mapping[str, int], refused: Mapping[str, int], served: Collection[str]
+) -> list[str]:
+    """Sentences for entries that are healthy at the registry and get no request through the router.
+
+    `asked` and `refused`: model -> how many requests for it were sent, and how many of them a router refused
+    for want of a backend. `served`: the names that served any.
+    """
+    found = []
+    for name, entry in sorted(services.items()):
+        models = [model for model in entry.get("models", ()) if asked.get(model, 0) >= ENOUGH]
+        if not entry.get("healthy") or name in served or not models:
+            continue
+        model = models[0]
+        how = (
+            f"all {asked[model]} requests for {model} were refused"
+            if refused.get(model) == asked[model]
+            else f"it served none of {asked[model]} requests for {model}"
+        )
+        found.append(
+            f"{name} is healthy at the registry, and {how}: "
+            f"can the router's machine reach {entry.get('url')}? "
+            f"({GUIDE}#registry-seen-but-worker-not-reachable)"
+        )
     return found

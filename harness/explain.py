@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from harness.checks.words import clock_time
-from harness.diagnosis import wrong_addresses
+from harness.diagnosis import not_reached, wrong_addresses
 from harness.events import (
     FaultHealed,
     FaultProven,
+    FaultRequested,
     FaultUnproven,
     LoadFinished,
     Note,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 LINES = 14
 """How many lines of the history an explanation shows at most."""
+NO_BACKEND = (502, 503, 504)
+"""What a router answers that finds or reaches nobody."""
 REQUESTS = 3
 """How many requests speak for all that the verdict rests on."""
 
@@ -115,7 +119,22 @@ def symptoms(records: Sequence[Record], facts: Facts) -> list[str]:
     for _, seen in of(records, Seen):
         if seen.view == "services" and seen.ok and not seen.same:
             latest[seen.source] = seen.value
-    return [text for r in registries for text in wrong_addresses(latest.get(r.name, {}), r.url)]
+    wrong = [text for r in registries for text in wrong_addresses(latest.get(r.name, {}), r.url)]
+    return wrong or [text for r in registries for text in _not_reached(records, latest.get(r.name, {}))]
+
+
+def _not_reached(records: Sequence[Record], services: Mapping[str, Any]) -> list[str]:
+    """Who gets no request though the registry calls it healthy; faults are another reason for that."""
+    if any(True for _ in of(records, FaultRequested)):
+        return []
+    asked, refused, served = Counter[str](), Counter[str](), set[str]()
+    for _, done in of(records, RequestDone):
+        asked[done.model] += 1
+        refused[done.model] += done.status in NO_BACKEND
+        served |= {done.served_by, *done.claims.values()}
+    if served.isdisjoint(services):  # nobody says who serves: only refusals speak
+        asked = Counter({model: number for model, number in asked.items() if refused[model] == number})
+    return not_reached(services, asked, refused, served)
 
 
 def explain(records: Sequence[Record], verdict: Verdict, since: float, facts: Facts) -> tuple[str, ...]:

@@ -14,10 +14,8 @@ pytestmark = pytest.mark.slow
 
 def run_pytest(folder: Path, *options: str) -> Ended:
     """Run pytest in a folder of scenarios."""
-    return call(
-        *("pytest", folder, "--rootdir", folder, "-c", "/dev/null", "--run-dir", folder / "runs"),
-        *("--hosts", "process", "-o", f"cache_dir={folder / 'cache'}", *options),
-    )
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    return call("pytest", folder, "--run-dir", folder / "runs", "--hosts", "process", *options)
 
 
 def outcomes(ended: Ended) -> str:

@@ -188,6 +188,22 @@ def test_a_service_at_0000_is_named(tmp_path: Path) -> None:
     assert "--advertise-host ADDRESS" in ended.output
 
 
+def test_a_worker_that_only_the_registry_sees_is_named(tmp_path: Path) -> None:
+    """Z heartbeats, and the router's machine cannot reach the address it registered: name, address, question."""
+    address, nowhere = an_address(), an_address()
+    workers = [
+        Worker(name="x", port=9100, model="m1"),
+        Worker(name="z", port=9300, model="m2", extra=("--advertise-host", nowhere)),
+    ]
+    with serving(address, workers):
+        ended = validate(tmp_path, address, "-k", "a chat with m2")
+
+    assert ended.code == 1, ended.output
+    said = ended.steps["a chat with m2 is answered by a service that has it"].told
+    assert "z-server is healthy at the registry, and all 10 requests for m2 were refused" in said
+    assert f"can the router's machine reach http://{nowhere}:9300?" in said
+
+
 SYMPTOMS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "wrong registry port": (
         ("--registry-port", "18001"),

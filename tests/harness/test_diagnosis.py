@@ -6,7 +6,13 @@ import ssl
 
 import pytest
 
-from harness.diagnosis import explain_status, explain_unreachable, is_local_only, wrong_addresses
+from harness.diagnosis import (
+    explain_status,
+    explain_unreachable,
+    is_local_only,
+    not_reached,
+    wrong_addresses,
+)
 
 URL = "http://10.0.0.5:18000/health"
 
@@ -77,3 +83,25 @@ def test_loopback_is_fine_where_the_registry_is_on_loopback_too() -> None:
     """Simulated hosts are loopback addresses; only 0.0.0.0 is wrong there."""
     entries = {"fine": {"host": "127.1.2.3"}, "worse": {"host": "0.0.0.0"}}
     assert [text.split()[0] for text in wrong_addresses(entries, "http://127.1.2.1:18000")] == ["worse"]
+
+
+def test_a_worker_that_only_the_registry_reaches_is_named() -> None:
+    """Healthy at the registry, and the router refuses its model, or gives it no request where others serve."""
+
+    def entry(port: int, model: str, *, healthy: bool = True) -> dict[str, object]:
+        return {"healthy": healthy, "models": [model], "url": f"http://10.0.0.6:{port}"}
+
+    services = {
+        "x": entry(1, "m1"),
+        "y": entry(2, "m1"),
+        "z": entry(3, "m2"),
+        "ill": entry(4, "m2", healthy=False),
+        "rare": entry(5, "m3"),
+    }
+    told = not_reached(services, {"m1": 20, "m2": 10, "m3": 9}, {"m2": 10}, {"x"})
+    assert [text.partition(" is healthy")[0] for text in told] == ["y", "z"]
+    assert (
+        "it served none of 20 requests for m1: can the router's machine reach http://10.0.0.6:2?" in told[0]
+    )
+    assert "all 10 requests for m2 were refused" in told[1]
+    assert told[0].endswith("#registry-seen-but-worker-not-reachable)")
