@@ -19,8 +19,8 @@ from harness.events import (
     ServiceStarting,
 )
 from harness.evidence import Facts, ServiceFacts
+from tests.histories.cast import FILE, manifest
 from tests.histories.tape import Tape, at_wall, store
-from tests.histories.two_servers import FILE, manifest
 
 SERVICES_PER_HOST = 4
 SECONDS = 300.0

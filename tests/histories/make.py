@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.histories.cast import KILLED, STEPS, manifest
 from tests.histories.tape import at_wall, store
-from tests.histories.two_servers import KILLED, STEPS, manifest, play
+from tests.histories.two_servers import play
 
 HERE = Path(__file__).parent
 CUT_OFF = '{"n":99999,"t":17.2,"at":1763'

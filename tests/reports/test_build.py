@@ -12,7 +12,7 @@ from harness.events import Seen, StepJudged
 from reports import load_report
 from reports.build import build_report, status_of
 from reports.model import ScenarioReport, StepReport, every_step
-from tests.histories.two_servers import FORGOTTEN
+from tests.histories.cast import FORGOTTEN
 from tests.reports.runs import STORED
 
 
