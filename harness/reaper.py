@@ -33,6 +33,11 @@ PATIENCE = 3600.0
 """Seconds the reaper goes on for when something resists, or its engine is down."""
 
 
+SETTLED: Mapping[str, float] = {"docker": 3.0}
+"""Seconds for which nothing of a kind may have been seen: what was asked of an engine by a harness that is
+dead may come into being a while later."""
+
+
 class Kind(Protocol):
     """One kind of thing that a run can leave behind."""
 
@@ -79,22 +84,26 @@ def _kinds(journal: Journaled) -> list[Kind]:
     return [KINDS[name](journal) for name in journal.kinds if name in KINDS]
 
 
-def reap(journal: Journaled, patience: float) -> tuple[list[str], list[str]]:
+def reap(journal: Journaled, patience: float, settled: float = 0.0) -> tuple[list[str], list[str]]:
     """Remove all that a deployment left; what was removed, and what still resists after `patience` seconds.
 
-    Ends after two looks in a row that find nothing: what the first came too early for, the second sees.
+    Ends after two looks in a row that find nothing, what the first came too early for the second sees, and
+    when nothing was seen for `settled` seconds.
     """
     kinds = _kinds(journal)
     seen: dict[str, None] = {}
-    until = time.monotonic() + patience
+    last_seen = time.monotonic()
+    until = last_seen + patience
     clean, pause = 0, 0.01
     left: list[str] = []
-    while clean < 2:
+    while clean < 2 or time.monotonic() < last_seen + settled:
         left = [thing for kind in kinds for thing in kind.find()]
         seen.update(dict.fromkeys(left))
         clean = 0 if left else clean + 1
-        if left and time.monotonic() > until:
-            break
+        if left:
+            last_seen = time.monotonic()
+            if last_seen > until:
+                break
         for kind in kinds:
             kind.remove()
         time.sleep(pause)
@@ -132,7 +141,10 @@ def main(arguments: Sequence[str]) -> int:
             return 0
     except OSError:
         pass
-    removed, left = reap(read_journal(path), PATIENCE)
+    journal = read_journal(path)
+    removed, left = reap(
+        journal, PATIENCE, max((SETTLED.get(kind, 0.0) for kind in journal.kinds), default=0.0)
+    )
     record = Journal(path)
     record.note({"reaped": removed, "left": left} | ({} if left else {"clean": True}))
     record.close()

@@ -230,3 +230,28 @@ def test_journals_survive_a_cut_last_line(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text("{}\n")
     with pytest.raises(ValueError, match="does not say whose journal it is"):
         read_journal(str(tmp_path / NAME))
+
+
+class Late:
+    """A kind of thing that comes into being when the reaper has looked a few times."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.removed = 0
+
+    def find(self) -> list[str]:
+        self.looks += 1
+        return ["late"] if self.looks > 4 and not self.removed else []
+
+    def remove(self) -> None:
+        self.removed += bool(self.looks > 4)
+
+
+def test_what_an_engine_makes_late_is_removed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a dead harness had asked for appears after two looks: the reaper is still there."""
+    late = Late()
+    monkeypatch.setattr(reaper, "KINDS", {"docker": lambda _: late})
+    record = Journal(str(tmp_path / NAME))
+    record.begin(run="r", deployment="d", kinds=("docker",), harness=(0, 0))
+    record.close()
+    assert reaper.reap(read_journal(str(tmp_path / NAME)), 5.0, settled=0.4) == (["late"], [])
