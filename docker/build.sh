@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# docker/build.sh [--save FILE | --to HOST]: builds the images that docker hosts run in, if they are not there.
+# docker/build.sh [redis] [--save FILE | --to HOST]: builds the images of docker hosts, if they are not there.
 #
 #   muster-system:local    every component and mock: `muster-system NAME ...`, `muster-mock NAME ...`
 #   muster-sandbox:local   what a simulated host is held by: `ip`, `tc`, `nft`
+#   muster-redis:local     Redis 7, only when `redis` is asked for
 #
-# --save FILE writes muster-system:local to a file (load it with `docker load -i FILE`), --to HOST brings it to
+# --save FILE writes them to a file (load it with `docker load -i FILE`), --to HOST brings muster-system:local to
 # the engine of another machine over ssh. Exit code 0: they are there. 6: they could not be built, and why.
 # 4: wrong usage.
 #
@@ -19,7 +20,7 @@ readonly tools=python3,iproute2,nftables,ca-certificates
 
 say() { echo "images: $*" >&2; }
 cannot() { say "$*"; exit 6; }
-usage() { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; }
+usage() { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; }
 
 work=''
 container=''
@@ -121,6 +122,34 @@ programs() {
     layer "$1" "$2" "$work/programs"
 }
 
+# redis TAG BASE: Redis from redis:7-alpine, else from the packages of the base's own Debian, fetched out here.
+redis() {
+    local tag=$1 base=$2 apt=$work/apt release
+    if [[ ${MUSTER_BASE:-auto} != debian ]] && timeout 300 docker pull -q redis:7-alpine >/dev/null 2>&1; then
+        say "Redis from redis:7-alpine"
+        docker tag redis:7-alpine "$tag"
+        return
+    fi
+    command -v apt-get >/dev/null || cannot "no image registry answers and there is no apt-get: make redis:7-alpine available"
+    mkdir -p "$apt"/{lists,cache/archives/partial}
+    container=$(docker create "$base" sh -c 'dpkg --install /tmp/debs/*.deb && rm -rf /tmp/debs')
+    docker cp -q "$container:/var/lib/dpkg/status" "$apt/status"
+    docker cp -q "$container:/usr/share/keyrings/debian-archive-keyring.gpg" "$apt/keys.gpg"
+    release=$(docker run --rm --network none "$base" sh -c '. /etc/os-release && echo "$VERSION_CODENAME"')
+    say "Redis from the packages of Debian $release"
+    echo "deb [signed-by=$apt/keys.gpg] $mirror $release main" >"$apt/sources.list"
+    local options=(-q -y -o "Dir::State=$apt" -o "Dir::State::lists=$apt/lists" -o "Dir::State::status=$apt/status"
+        -o "Dir::Cache=$apt/cache" -o "Dir::Etc::sourcelist=$apt/sources.list" -o Dir::Etc::sourceparts=-
+        -o APT::Sandbox::User=root -o Debug::NoLocking=1)
+    run_out "$work/apt-update.log" apt-get "${options[@]}" update
+    run_out "$work/apt-redis.log" apt-get "${options[@]}" install --download-only --no-install-recommends redis-server
+    mkdir -p "$work/redis/tmp/debs"
+    mv "$apt"/cache/archives/*.deb "$work/redis/tmp/debs"
+    tar -C "$work/redis" --owner=0 --group=0 -c tmp/debs | docker cp -q - "$container:/"
+    run_out "$work/redis.log" docker start -a "$container"
+    commit "$tag" 'CMD ["redis-server","--bind","0.0.0.0","--protected-mode","no"]' 'EXPOSE 6379'
+}
+
 # Removes what was built before and nobody runs, but for the newest few: other checkouts may use this engine.
 forget_old() {
     local name
@@ -133,7 +162,7 @@ forget_old() {
 # --- all of it --------------------------------------------------------------------------------------------------
 
 build() {
-    local base deps system
+    local base deps system redis
     base=muster-base:$(sed -n '/^readonly debian/,/^# --- what is put/p' docker/build.sh | hash_of)
     deps=muster-deps:$({ echo "$base"; sed -n '/^dependencies = \[/,/^\]/p' pyproject.toml; cat constraints.txt; } | hash_of)
     system=muster-system:$({
@@ -146,10 +175,22 @@ build() {
     there "$system" || programs "$deps" "$system"
     docker tag "$system" muster-system:local
     docker tag "$base" muster-sandbox:local
+    if [[ $with_redis ]]; then
+        redis=muster-redis:$({ echo "$base"; sed -n '/^redis() {/,/^}/p' docker/build.sh; } | hash_of)
+        there "$redis" || redis "$redis" "$base"
+        docker tag "$redis" muster-redis:local
+        images+=(muster-redis:local)
+    fi
     forget_old
     say "muster-system:local is $system, muster-sandbox:local is $base"
 }
 
+images=(muster-system:local muster-sandbox:local)
+with_redis=''
+if [[ ${1:-} == redis ]]; then
+    with_redis=yes
+    shift
+fi
 save=''
 to=''
 case ${1:-} in
@@ -166,5 +207,5 @@ lock=${TMPDIR:-/tmp}/muster-images.$(id -u).lock
 exec 9>"$lock"
 flock -w 600 9 || cannot "another docker/build.sh is at work since ten minutes ($lock)"
 build
-if [[ $save ]]; then docker save muster-system:local muster-sandbox:local -o "$save" && say "saved to $save; load it with: docker load -i $save"; fi
+if [[ $save ]]; then docker save "${images[@]}" -o "$save" && say "saved to $save; load it with: docker load -i $save"; fi
 if [[ $to ]]; then docker save muster-system:local | gzip | ssh -o BatchMode=yes "$to" 'gunzip | docker load' && say "loaded by the engine of $to"; fi
