@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -102,18 +103,18 @@ def ours(folder: Path, _: Path) -> list[str]:
 
 
 def vllm(_: Path, peers: Path) -> list[str]:
-    return _rust([str(peers / "vllm-router")], 41120, "error")
+    return _rust([str(peers / "vllm-router")], 41120)
 
 
 def sglang(_: Path, peers: Path) -> list[str]:
-    return _rust([str(peers / "python"), "-m", "sglang_router.launch_router"], 41110, "error")
+    return _rust([str(peers / "python"), "-m", "sglang_router.launch_router"], 41110)
 
 
-def _rust(command: list[str], port: int, level: str) -> list[str]:
+def _rust(command: list[str], port: int) -> list[str]:
     urls = [f"http://{HOST}:{backend}" for backend in BACKENDS]
+    listen = ["--host", HOST, "--port", str(port), "--log-level", "error", "--policy", "round_robin"]
     metrics = ["--prometheus-host", HOST, "--prometheus-port", str(port + 1)]
-    listen = ["--host", HOST, "--port", str(port), "--log-level", level]
-    return [*command, *listen, "--worker-urls", *urls, "--policy", "round_robin", *metrics]
+    return [*command, *listen, *metrics, "--worker-urls", *urls]
 
 
 PEERS = {
@@ -149,8 +150,6 @@ def running(command: list[str], port: int, within: float = 20.0) -> Iterator[int
 def _answers(port: int) -> bool:
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
     request = f"{head}Connection: close\r\nContent-Length: {len(BODY)}\r\n\r\n{BODY}".encode()
-    import socket
-
     try:
         with socket.create_connection((HOST, port), 1) as client:
             client.sendall(request)
@@ -181,10 +180,19 @@ class Row:
     bad: int
 
 
-def wrk(port: int, pid: int | None, seconds: float, script: Path) -> Row:
+def wrk(port: int, pid: int | None, args: argparse.Namespace, script: Path) -> Row:
     before = cpu_seconds(pid) if pid else 0.0
     url = f"http://{HOST}:{port}/v1/chat/completions"
-    load = ["wrk", "-t1", "-c32", f"-d{seconds:g}s", "--latency", "-s", str(script), url]
+    load = [
+        "wrk",
+        "-t1",
+        f"-c{args.connections}",
+        f"-d{args.seconds:g}s",
+        "--latency",
+        "-s",
+        str(script),
+        url,
+    ]
     out = subprocess.run(load, check=True, capture_output=True, text=True).stdout
     used = cpu_seconds(pid) - before if pid else 0.0
     requests = int(re.search(r"(\d+) requests in", out)[1])  # type: ignore[index]
@@ -221,9 +229,9 @@ def throughput(args: argparse.Namespace) -> None:
             except (OSError, RuntimeError) as error:
                 print(f"left out: {name}: {error}", file=sys.stderr)
         for _ in range(args.rounds):
-            rows["direct"].append(wrk(BACKENDS[0], None, args.seconds, script))
+            rows["direct"].append(wrk(BACKENDS[0], None, args, script))
             for name, pid in pids.items():
-                rows[name].append(wrk(PEERS[name].port, pid, args.seconds, script))
+                rows[name].append(wrk(PEERS[name].port, pid, args, script))
     print("| program | req/s | p50 ms | p99 ms | CPU s per 1,000 | RSS MB | not 2xx |")
     print("|---|---|---|---|---|---|---|")
     for name, runs in rows.items():
@@ -371,6 +379,9 @@ def main() -> int:
     )
     parser.add_argument("what", choices=["throughput", "crash", "streams"])
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument(
+        "--connections", type=int, default=32, help="few of them show the latency that is added"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--chunks", type=int, default=100)

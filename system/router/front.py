@@ -66,7 +66,6 @@ class Front(asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
         self.since = self.proxy.clock()
         self.proxy.fronts.add(self)

@@ -146,7 +146,6 @@ class Connection(asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
         self._parser = httptools.HttpResponseParser(self)
 
