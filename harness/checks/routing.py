@@ -152,7 +152,7 @@ def _verdict(source: str, judged: Sequence[tuple[Record, RequestDone, str]]) -> 
     if wrong:
         findings = [_told(words, [(r, d) for r, d, w in judged if w == words]) for words in wrong]
         records = [record.n for record, _, words in judged if words in wrong]
-        return failed(sentences(findings), evidence=records[:10], routing=numbers)
+        return failed(sentences(findings), settled=True, evidence=records[:10], routing=numbers)
     if said[EARLY]:
         late = f"{source} has not been looked at again since {count(said[EARLY], 'answer')}"
         return unknown(late, routing=numbers)
