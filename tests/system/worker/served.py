@@ -15,7 +15,7 @@ from system.worker.config import WorkerConfig
 from system.worker.serving import serving
 
 ADDRESS = "127.77.10.1"
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:

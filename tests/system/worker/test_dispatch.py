@@ -101,6 +101,7 @@ def test_handlers_of_the_whole_request_have_no_signature() -> None:
     ("declared", "returned", "says"),
     [
         (np.int32, {"y": np.array([2**40])}, "numpy's int64, not all of which fits the declared INT32"),
+        (np.uint32, {"y": np.array([-1])}, "numpy's int64, not all of which fits the declared UINT32"),
         (np.int32, {"y": np.array([1.5])}, "numpy's float64, not all of which fits the declared INT32"),
         (np.int8, {"y": [300]}, "does not become INT8"),
         (np.int8, {}, "output 'y' is missing"),
