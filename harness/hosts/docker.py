@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import secrets
@@ -60,6 +61,8 @@ class DockerHosts:
         self._workspace = workspace
         self._deployment = deployment
         self._labels = labels
+        self._block = block
+        self._numbers = itertools.count(_FIRST_HOST)
         self._control = [f"{block}.1"]
         self._sandboxes: dict[str, Sandbox] = {}
         self._services: dict[str, ContainerService] = {}
@@ -86,12 +89,12 @@ class DockerHosts:
             block = await _make_network(engine, f"muster-{deployment}", labels)
             hosts = cls(engine, workspace, deployment, block, labels)
             stack.push_async_callback(hosts._close)
-            await hosts._up(topology, block)
+            await hosts._up(topology)
             yield hosts
 
-    async def _up(self, topology: Topology, block: str) -> None:
+    async def _up(self, topology: Topology) -> None:
         names = [host.name for host in topology.hosts]
-        self.addresses = {name: f"{block}.{_FIRST_HOST + n}" for n, name in enumerate(names)}
+        self.addresses = {name: self._next_address() for name in names}
         self._stop_watching = self._engine.watch(f"{LABEL}={self._deployment}", self._heard, self._lost)
         await asyncio.gather(*(self._sandbox(name) for name in names))
         for name in names[:1]:
@@ -104,6 +107,31 @@ class DockerHosts:
         for name in names:
             self._workspace.history.append(HostUp(host=name, address=self.addresses[name]))
 
+    @asynccontextmanager
+    async def host(self, name: str) -> AsyncIterator[Sandbox]:
+        """One more host, with an address and a cable of its own; leaving removes it."""
+        if name in self.addresses:
+            msg = f"there is a host called {name} already"
+            raise EnvironmentFailure(msg)
+        self.addresses = {**self.addresses, name: self._next_address()}
+        try:
+            await self._sandbox(name)
+            self._workspace.history.append(HostUp(host=name, address=self.addresses[name]))
+            yield self._sandboxes[name]
+        finally:
+            self.addresses = {other: at for other, at in self.addresses.items() if other != name}
+            sandbox = self._sandboxes.pop(name, None)
+            if sandbox is not None:
+                await self._remove(sandbox)
+                self._workspace.history.append(HostDown(host=name))
+
+    def labels(self, host: str) -> dict[str, str]:
+        """What a container of that host is known by as the deployment's."""
+        return {**self._labels, "muster.host": host}
+
+    def _next_address(self) -> str:
+        return f"{self._block}.{next(self._numbers)}"
+
     async def _sandbox(self, host: str) -> None:
         sandbox = self._sandboxes[host] = await Sandbox.create(
             self._engine,
@@ -111,7 +139,7 @@ class DockerHosts:
             name=f"muster-{self._deployment}-{host}",
             network=f"muster-{self._deployment}",
             address=self.addresses[host],
-            labels={**self._labels, "muster.host": host},
+            labels=self.labels(host),
         )
         await sandbox.start()
 
@@ -140,7 +168,7 @@ class DockerHosts:
                 image=spec.image or IMAGE,
                 name=f"muster-{self._deployment}-{spec.host}-{spec.name}",
                 env=self._environment(spec),
-                labels={**self._labels, "muster.host": spec.host, "muster.service": spec.name},
+                labels={**self.labels(spec.host), "muster.service": spec.name},
                 root=self._workspace.root,
             )
             await self._start(service)
