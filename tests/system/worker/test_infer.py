@@ -257,22 +257,29 @@ def test_deadline_and_cancellation_reach_the_handler() -> None:
     """A handler in a thread sees how long it has, and that nobody waits any more."""
 
     async def test() -> None:
-        waiting, seen, over = Worker(), [], threading.Event()
+        waiting, seen = Worker(), list[float | None]()
+        entered, over = threading.Event(), threading.Event()
 
         @waiting.capability(type="wait")
         def wait(x: np.ndarray[Any, Any], context: Context) -> dict[str, Any]:
             seen.append(context.time_remaining)
-            while not context.cancelled and not over.wait(0.01):
-                pass
-            over.set()
+            entered.set()
+            for _ in range(1_000):  # not for ever, should nobody tell it
+                if context.cancelled or over.wait(0.01):
+                    over.set()
+                    break
             return {"x": x}
 
         asked = request("wait", tensor("x", "INT32", [1], int_contents=[1]))
         async with served(waiting) as endpoint, stub_of(endpoint) as stub:
-            code, _ = await refusal(stub.ModelInfer(asked, timeout=0.3))
-            assert code is Code.DEADLINE_EXCEEDED
+            call = stub.ModelInfer(asked, timeout=20)
+            task = asyncio.ensure_future(asyncio.wait_for(call, 20))
+            assert await asyncio.to_thread(entered.wait, 10)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
             assert await asyncio.to_thread(over.wait, 5)
-            assert 0 < (seen[0] or 0) <= 0.3
+            assert 0 < (seen[0] or 0) <= 20
 
     run(test())
 
