@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from system.babysitter.advertising import address_towards, bracketed, is_wildcard, warning_about
+from system.advertising import address_towards, bracketed, is_wildcard, warning_about
 from system.babysitter.config import BabysitterConfig
 from system.babysitter.pages import Pages
 from system.babysitter.registrar import Registrar

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from system.babysitter.advertising import bracketed, is_loopback, reachable_locally
+from system.advertising import bracketed, is_loopback, reachable_locally
 from system.babysitter.backends import command_line, environment
 from system.babysitter.child import Child, child_process
 from system.babysitter.config import BabysitterConfig

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from system.babysitter.advertising import address_towards, bracketed, is_loopback, is_wildcard
+from system.advertising import address_towards, bracketed, is_loopback, is_wildcard
 from system.errors import UsageError
 
 

@@ -1,4 +1,4 @@
-"""Which address a babysitter registers: one that others can reach, or a loud word that they cannot."""
+"""Which address a program registers: one that others can reach, or a loud word that they cannot."""
 
 import ipaddress
 import socket

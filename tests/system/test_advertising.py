@@ -2,7 +2,7 @@
 
 import pytest
 
-from system.babysitter.advertising import address_towards, bracketed, reachable_locally, warning_about
+from system.advertising import address_towards, bracketed, reachable_locally, warning_about
 
 
 @pytest.mark.parametrize(
