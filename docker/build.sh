@@ -99,8 +99,9 @@ dependencies() {
 import tomllib
 from pathlib import Path
 
-for wanted in tomllib.loads(Path("pyproject.toml").read_text())["project"]["dependencies"]:
-    print(wanted)
+project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+print(*project["dependencies"], *project["optional-dependencies"]["redis"], sep="\n")
+print("async-timeout")  # redis wants it below Python 3.11.3, which pip looks for in this machine's Python
 PYTHON
     run_out "$work/pip.log" .venv/bin/python -m pip install --quiet --no-compile --target "$work/deps/opt/muster/lib" \
         --only-binary=:all: --python-version "$python" --implementation cp --platform "manylinux_2_28_$platform" \
@@ -164,7 +165,7 @@ forget_old() {
 build() {
     local base deps system redis
     base=muster-base:$(sed -n '/^readonly debian/,/^# --- what is put/p' docker/build.sh | hash_of)
-    deps=muster-deps:$({ echo "$base"; sed -n '/^dependencies = \[/,/^\]/p' pyproject.toml; cat constraints.txt; } | hash_of)
+    deps=muster-deps:$({ echo "$base"; sed -n '/^dependencies() {/,/^}/p' docker/build.sh; sed -n '/^dependencies = \[/,/^\]/p; /^redis = /p' pyproject.toml; cat constraints.txt; } | hash_of)
     system=muster-system:$({
         echo "$deps"
         find system mock_services -type f ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
@@ -195,8 +196,10 @@ save=''
 to=''
 case ${1:-} in
     '') ;;
-    --save) save=${2:?FILE is missing} ;;
-    --to) to=${2:?HOST is missing} ;;
+    --save | --to)
+        [[ ${2:-} ]] || { usage; exit 4; }
+        if [[ $1 == --save ]]; then save=$2; else to=$2; fi
+        ;;
     -h | --help) usage; exit 0 ;;
     *) usage; exit 4 ;;
 esac

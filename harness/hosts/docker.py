@@ -20,7 +20,7 @@ from harness.events import HostDown, HostUp, Note, ServiceExited, ServiceStartin
 from harness.guard import guarded
 from harness.hosts.base import Process
 from harness.hosts.container import ContainerService
-from harness.hosts.engine import LOST, Engine, connect, have_images
+from harness.hosts.engine import LOST, ONLY_ASKED_FOR, Engine, connect, have_images
 from harness.hosts.process import ENDING
 from harness.hosts.sandbox import IMAGE as SANDBOX_IMAGE
 from harness.hosts.sandbox import Sandbox
@@ -79,7 +79,9 @@ class DockerHosts:
             engine = await connect()
             stack.callback(engine.close)
             images = {service.image or IMAGE for service in topology.services}
-            await have_images(engine, images | {SANDBOX_IMAGE}, own={SANDBOX_IMAGE} | images & {IMAGE})
+            await have_images(
+                engine, images | {SANDBOX_IMAGE}, own={SANDBOX_IMAGE} | images & {IMAGE, *ONLY_ASKED_FOR}
+            )
             deployment = secrets.token_hex(6)
             await stack.enter_async_context(
                 guarded(path, run=workspace.run, deployment=deployment, kinds=("docker",), engine=engine.url)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +26,8 @@ OLDEST_API = (1, 40)
 LOST = "the container engine does not answer any more"
 _THREADS = 16
 _CONNECT_WITHIN = 5.0
+ONLY_ASKED_FOR: Mapping[str, str] = {"muster-redis:local": "redis"}
+"""Images that are built when a service wants them, and what docker/build.sh calls them."""
 _BUILD = Path(__file__).parents[2] / "docker" / "build.sh"
 _START = "start one with docker/engine.sh, or use --hosts process"
 
@@ -145,6 +147,7 @@ async def have_images(engine: Engine, images: set[str], own: set[str]) -> None:
     if own and _BUILD.exists():
         build = await asyncio.create_subprocess_exec(
             _BUILD,
+            *(name for image, name in ONLY_ASKED_FOR.items() if image in own),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
