@@ -180,7 +180,7 @@ def kill_at(folder: Path, seconds: float, *, in_faults: bool) -> None:
         stdout=subprocess.PIPE,
         start_new_session=True,
     ) as harness:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300  # images may have to be built first
         while not (folder / NAME).exists() or not (folder / NAME).stat().st_size:
             assert time.monotonic() < until
             time.sleep(0.02)
