@@ -24,13 +24,15 @@ def asked_since_set_up(checkout: Checkout) -> list[str]:
     return [line for line in checkout.asked if line.startswith(("-m", "lint"))]
 
 
-@pytest.mark.parametrize(("failing", "code"), [("", 0), ("docker tests", 3), ("scenarios", 3)])
+@pytest.mark.parametrize(("failing", "code"), [("", 0), ("auto tests", 3), ("scenarios", 3)])
 def test_tests_and_scenarios_both_run(ready: Checkout, failing: str, code: int) -> None:
     """A failure of either is the exit code, and does not keep the other from running."""
     assert ready.run("scripts/test", FAKE_FAILS=failing or "nothing").returncode == code
     tests, scenarios = asked_since_set_up(ready)
-    assert tests == "-m pytest -m not docker tests"
-    assert scenarios == "-m pytest -m not docker scenarios --hosts process"
+    assert tests == "-m pytest -m not docker -n auto tests"
+    assert scenarios.removesuffix(" -k not redis") == (
+        "-m pytest -m not docker -n auto scenarios --hosts process"
+    )
 
 
 def test_arguments_go_to_pytest(ready: Checkout) -> None:
