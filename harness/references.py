@@ -76,6 +76,16 @@ class Namespace:
         return self._values[name]()
 
 
+class Unstated(Namespace):
+    """Names beside those of a mistaken topology: what is not here may stand in it."""
+
+    def get(self, name: str) -> Any:
+        """What a name stands for; an unknown one adds nothing to the mistakes that are noted."""
+        if name not in self._values:
+            raise NotedAlready
+        return super().get(name)
+
+
 class Environment(Namespace):
     """The environment's variables; their names are not listed in messages."""
 

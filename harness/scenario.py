@@ -14,11 +14,12 @@ from harness.errors import did_you_mean
 from harness.facts import facts_of
 from harness.kind_options import Reader, leaves, options_of
 from harness.lints import lint
-from harness.model import Scenario, Topology
+from harness.model import Scenario, Step, Topology
 from harness.quantities import Duration
 from harness.references import (
     Environment,
     Namespace,
+    Unstated,
     address_of,
     constant,
     escape,
@@ -165,18 +166,24 @@ class _Loader:
         stated = self._topology()
         attach = self._given.attach
         topology = stated if attach is None or len(self._problems.found) > before else attach(stated)
-        if topology is None or ("steps" not in node.value and "checks" not in node.value):
-            if topology is not None:
-                self._problems.add(node, "the scenario has neither steps nor checks")
+        if "steps" not in node.value and "checks" not in node.value:
+            self._problems.add(node, "the scenario has neither steps nor checks")
+            return None
+        if topology is None:
+            self._steps(Unstated("", self._outer.all()), lambda _: None)
             return None
         return self._with_steps(topology, stated, before)
+
+    def _steps(
+        self, scope: Namespace, names: Callable[[str], tuple[str, ...] | None]
+    ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+        reader = StepReader(Reader(self._problems, names), scope)
+        return reader.steps(self._given_node("steps")), reader.checks(self._given_node("checks"))
 
     def _with_steps(self, topology: Topology, stated: Topology | None, before: int) -> Scenario | None:
         scope = scope_of(topology, self._outer)
         names = known_names(*(t for t in (topology, stated) if t is not None))
-        reader = StepReader(Reader(self._problems, names), scope)
-        steps = reader.steps(self._given_node("steps"))
-        checks = reader.checks(self._given_node("checks"))
+        steps, checks = self._steps(scope, names)
         scenario = Scenario(
             name=" ".join(str(self._plain("scenario", required=True) or "").split()),
             file=self._node.place.file,
