@@ -26,7 +26,7 @@ case "$*" in
         exit 0 ;;
     "-m "*)
         echo "$*" >>"$FAKE_LOG"
-        case "$*" in *"${FAKE_FAILS:-nothing fails}"*) exit 3 ;; esac
+        case "$*" in *"${FAKE_FAILS:-nothing fails}"*) exit "${FAKE_CODE:-3}" ;; esac
         exit ;;
 esac
 exec "$REAL_PYTHON" "$@"

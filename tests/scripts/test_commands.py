@@ -35,6 +35,12 @@ def test_tests_and_scenarios_both_run(ready: Checkout, failing: str, code: int) 
     )
 
 
+def test_an_interrupt_ends_both(ready: Checkout) -> None:
+    """Ctrl-C while the tests run does not begin the scenarios."""
+    assert ready.run("scripts/test", FAKE_FAILS=" tests", FAKE_CODE="2").returncode == 2
+    assert len(asked_since_set_up(ready)) == 1
+
+
 def test_arguments_go_to_pytest(ready: Checkout) -> None:
     """With arguments scripts/test is pytest, once, with them."""
     assert ready.run("scripts/test", "-k", "a b", FAKE_FAILS="a b").returncode == 3
