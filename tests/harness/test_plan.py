@@ -88,7 +88,7 @@ def test_mistakes_of_all_files_at_once(tmp_path: Path, capsys: pytest.CaptureFix
     told = capsys.readouterr().err
     assert f"{one}:2: no check is called 'right_modle'. Did you mean 'right_model'?\n" in told
     assert f"{two}:1: the scenario needs 'topology': a file's path, or hosts and services\n" in told
-    assert told.endswith("2 mistakes; nothing was started\n")
+    assert told.endswith("3 mistakes; nothing was started\n")
     assert main(["plan", str(one), "--json"]) == 4
     assert json.loads(capsys.readouterr().out)["mistakes"][0]["place"] == f"{one}:2"
 
