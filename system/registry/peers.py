@@ -18,6 +18,7 @@ ABORT = "abort"
 """The key under which a request finds what ends its connection without waiting for the peer."""
 LONGEST_HEADERS = 64 * 1024
 SLOWEST_HEADERS = 10.0  # seconds from the first byte, or from the connection, to the end of the headers
+SHORTEST = 3.0  # seconds: a user timeout of one, and two intervals by which it may be noticed late
 LOOKED_AFTER = 1.0  # seconds between looks at connections that are not done with their headers
 
 
@@ -31,7 +32,7 @@ class Keepalive:
 
     @classmethod
     def within(cls, seconds: float) -> "Keepalive":
-        """Gone means: no answer for so long. TCP counts keepalive in whole seconds, so 3 s is the least."""
+        """Gone means: no answer for so long; holds from SHORTEST up, as TCP counts in whole seconds."""
         interval = max(1, int(seconds / 5))
         return cls(interval, interval, int(1000 * max(1.0, seconds - 2 * interval)))
 

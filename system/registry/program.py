@@ -19,7 +19,7 @@ from system.registry.app import RegistryApp
 from system.registry.context import Context, Limits
 from system.registry.documentation import Documentation
 from system.registry.http import Routes
-from system.registry.peers import Keepalive, Peers
+from system.registry.peers import SHORTEST, Keepalive, Peers
 from system.registry.probes import Prober
 from system.registry.replicas import Replicas
 from system.registry.services import Services
@@ -43,7 +43,9 @@ class RegistryConfig(ComponentConfig):
     health_interval: Annotated[Duration, "how often every entry is probed; 0 for never"] = 30.0
     health_timeout: Annotated[Duration, "how long a probe may take"] = 5.0
     store: Annotated[str, "memory, or redis://HOST:PORT to share the table with other processes"] = "memory"
-    dead_after: Annotated[Duration, "how long after its cable was pulled a connection is given up"] = 5.0
+    dead_after: Annotated[
+        Duration, "how long after its cable was pulled a connection is given up, at least 3s"
+    ] = 5.0
     hold_suspects: Annotated[Duration, "how long a capability that fell silent at once is served; 0: not"] = (
         30.0
     )
@@ -58,6 +60,7 @@ class RegistryConfig(ComponentConfig):
 @asynccontextmanager
 async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
     """Entered when it listens, left when it has drained."""
+    _check(config)
     _allow_open_files(config.max_connections)
     peers = Peers(config.max_connections, Keepalive.within(config.dead_after))
     limits = Limits(
@@ -82,9 +85,21 @@ async def serve(config: RegistryConfig) -> AsyncIterator[Serving]:
         context.close()
 
 
-def _access(config: RegistryConfig) -> Access:
+def _check(config: RegistryConfig) -> None:
+    """UsageError with everything that cannot be kept."""
+    mistakes = []
+    if config.dead_after < SHORTEST:
+        mistakes.append(
+            f"--dead-after {config.dead_after:g}s cannot be kept: TCP counts in whole seconds and takes "
+            f"{SHORTEST:g} s at least"
+        )
     if config.read_token_file and not config.token_file:
-        raise UsageError(["--read-token-file needs --token-file: without it anybody may write"])
+        mistakes.append("--read-token-file needs --token-file: without it anybody may write")
+    if mistakes:
+        raise UsageError(mistakes)
+
+
+def _access(config: RegistryConfig) -> Access:
     return Access(read_tokens(config.token_file), read_tokens(config.read_token_file))
 
 

@@ -66,14 +66,14 @@ class Table:
         lease = self.leases.grant(entry.id, entry.terms, now)
         self._clear(entry.id)
         self._store(entry)
-        if known is None or replace(known, timestamp=entry.timestamp) != entry:
-            self._tell("registered", lease, entry, known)
+        self._tell("registered", lease, entry, known)  # also when all is as it was: its owner is another one
         return lease
 
     def adopt(self, entry: Entry, terms: Terms | None, now: float, lease_id: str) -> None:
         """What another process knows of an entry. A lease that is known already goes on as it is."""
         known = self.entries.get(entry.id)
-        if self.leases.owner(entry.id) != lease_id:
+        anew = self.leases.owner(entry.id) != lease_id
+        if anew:
             if (before := self.leases.owner(entry.id)) is not None:
                 self._on_replaced(before, entry.id)
             self.leases.grant(entry.id, terms, now, lease_id)
@@ -81,8 +81,8 @@ class Table:
         elif terms is None:
             self.leases.change_terms(entry.id, None, now)
         self._store(entry)
-        if known != entry:
-            self._tell("registered" if known is None else "updated", self.leases.held(entry.id), entry, known)
+        if anew or known != entry:
+            self._tell("registered" if anew else "updated", self.leases.held(entry.id), entry, known)
 
     def update(
         self, entry_id: str, changes: dict[str, Any], terms: Terms | None, now: float, lease_id: str | None

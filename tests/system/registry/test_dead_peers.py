@@ -1,5 +1,6 @@
 """A peer whose cable is pulled, on a network of its own; and what TCP is told."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -11,7 +12,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from system.errors import UsageError
 from system.registry.peers import Keepalive
+from system.registry.program import RegistryConfig, serve
 
 NEAR, FAR = "198.18.77.1", "198.18.77.2"
 BUSY = 0.5  # seconds by which a busy machine may notice late
@@ -85,3 +88,10 @@ def test_what_tcp_is_told_keeps_the_bound(bound: int) -> None:
     keepalive = Keepalive.within(bound)
     assert keepalive.user_timeout_ms / 1000 + 2 * keepalive.interval <= bound
     assert keepalive.idle >= 1
+
+
+def test_refuses_a_bound_that_it_could_not_keep() -> None:
+    """A bound below what TCP can count is wrong usage, and is told."""
+    config = RegistryConfig(dead_after=2.5)
+    with pytest.raises(UsageError, match=r"--dead-after 2.5s cannot be kept.*3 s at least"):
+        asyncio.run(serve(config).__aenter__())

@@ -90,6 +90,23 @@ def test_shows_the_table_and_then_every_change() -> None:
     play(scenario)
 
 
+def test_tells_of_a_registration_that_only_changes_the_owner() -> None:
+    """The same again is a change: the entry has another lease, and is younger by what passed in between."""
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        async with watching(client) as events:
+            await events.next()
+            await register(client, "a")
+            before = await events.next()
+            await asyncio.sleep(0.002)  # timestamps count milliseconds
+            await register(client, "a")
+            after = await events.next()
+        assert (after.kind, after.data["reason"]) == ("put", "registered")
+        assert after.data["service"]["timestamp"] > before.data["service"]["timestamp"]
+
+    play(scenario)
+
+
 def test_resumes_without_a_gap_and_without_repeating() -> None:
     """With the id of any event it saw, a watcher gets exactly what followed it."""
 
