@@ -46,6 +46,7 @@ class Faults:
     fail_probability: Annotated[Probability, "fail this share of the requests"] = 1.0
     hang: Annotated[bool, "never answer"] = False
     break_stream: Annotated[Count | None, "close the connection after so many chunks of a stream"] = None
+    error_in_stream: Annotated[Count | None, "send an error after so many chunks of a stream"] = None
     rate_limit: Annotated[Duration | None, "answer 429 with this Retry-After"] = None
     unhealthy: Annotated[bool, "answer 503 on /health"] = False
 

@@ -5,29 +5,19 @@ import hashlib
 import math
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-JSON = dict[str, Any]
+from mock_services.fields import JSON, BadRequest, Fields, check_fields, is_number, is_whole
+
+KINDS = {429: "rate_limit_error", 401: "authentication_error", 403: "permission_error"}
+"""Status -> the `type` of an error; other statuses from 500 on are `server_error`."""
 
 
-class BadRequest(Exception):
-    """A request that OpenAI's API would refuse, with the field at fault."""
-
-    def __init__(
-        self, message: str, *, param: str | None = None, status: int = 400, code: str | None = None
-    ) -> None:
-        super().__init__(message)
-        self.param = param
-        self.status = status
-        self.code = code
-
-
-def error_body(
-    message: str, *, kind: str = "invalid_request_error", param: str | None, code: str | None
-) -> JSON:
+def error_body(status: int, message: str, *, param: str | None = None, code: str | None = None) -> JSON:
     """OpenAI's error envelope."""
+    kind = KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
@@ -52,13 +42,6 @@ class Answer:
         }
 
 
-Check = Callable[[Any], bool]
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _is_message(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("role"), str):
         return False
@@ -74,49 +57,39 @@ def _is_batch(value: list[Any]) -> bool:
     return any(all(isinstance(item, kind) for item in value) for kind in (str, int, list))
 
 
-# field -> (what it must be, whether it must be there, in words)
-_COMMON: dict[str, tuple[Check, bool, str]] = {
+_COMMON: dict[str, Any] = {
     "model": (lambda v: isinstance(v, str) and v != "", True, "the name of a model"),
     "stream": (lambda v: isinstance(v, bool), False, "true or false"),
     "stream_options": (lambda v: isinstance(v, dict), False, "an object"),
-    "max_tokens": (lambda v: _is_whole(v) and v > 0, False, "a whole number above 0"),
-    "max_completion_tokens": (lambda v: _is_whole(v) and v > 0, False, "a whole number above 0"),
-    "temperature": (
-        lambda v: isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 2,
-        False,
-        "a number from 0 to 2",
-    ),
+    "max_tokens": (lambda v: is_whole(v) and v > 0, False, "a whole number above 0"),
+    "max_completion_tokens": (lambda v: is_whole(v) and v > 0, False, "a whole number above 0"),
+    "temperature": (is_number(0, 2), False, "a number from 0 to 2"),
 }
-CHAT_FIELDS = _COMMON | {
+CHAT_FIELDS: Fields = _COMMON | {
     "messages": (
         lambda v: isinstance(v, list) and bool(v) and all(map(_is_message, v)),
         True,
         "a list, not empty, of objects with a role and a content",
     )
 }
-COMPLETION_FIELDS = _COMMON | {"prompt": (lambda v: isinstance(v, str | list), True, "text or a list")}
-EMBEDDING_FIELDS: dict[str, tuple[Check, bool, str]] = {
+COMPLETION_FIELDS: Fields = _COMMON | {
+    "prompt": (lambda v: isinstance(v, str | list), True, "text or a list")
+}
+EMBEDDING_FIELDS: Fields = {
     "model": _COMMON["model"],
     "input": (_is_embedding_input, True, "text, a list of texts or token ids"),
     "encoding_format": (lambda v: v in ("float", "base64"), False, "float or base64"),
-    "dimensions": (lambda v: _is_whole(v) and 0 < v <= 4096, False, "a whole number from 1 to 4096"),
+    "dimensions": (lambda v: is_whole(v) and 0 < v <= 4096, False, "a whole number from 1 to 4096"),
 }
 
 
-def check(document: Any, rules: Mapping[str, tuple[Check, bool, str]], models: tuple[str, ...]) -> JSON:
+def check(document: Any, rules: Fields, models: tuple[str, ...]) -> JSON:
     """The request, if it is one that can be answered; raises BadRequest otherwise."""
-    if not isinstance(document, dict):
-        msg = "the body must be a JSON object"
-        raise BadRequest(msg)
-    for field, (fits, required, words) in rules.items():
-        value = document.get(field)
-        if (value is None and required) or (value is not None and not fits(value)):
-            msg = f"{field} must be {words}"
-            raise BadRequest(msg, param=field)
-    if document["model"] not in models:
-        msg = f"The model `{document['model']}` does not exist here; this service has {', '.join(models)}"
+    request = check_fields(document, rules)
+    if request["model"] not in models:
+        msg = f"The model `{request['model']}` does not exist here; this service has {', '.join(models)}"
         raise BadRequest(msg, param="model", status=404, code="model_not_found")
-    return document
+    return request
 
 
 def split(text: str, by: str) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ Must be caught by check `availability`, in step "a streamed chat with model-1 ar
 from collections.abc import Iterator
 
 from mock_services import openai, openai_app
-from mock_services.openai_answers import JSON
-from mock_services.openai_app import Exchange, OpenAIMock
+from mock_services.fields import JSON
+from mock_services.openai_app import OpenAIMock
 from mock_services.planting import defective
+from mock_services.scripted import Exchange
 from system.asgi import Message
 
 

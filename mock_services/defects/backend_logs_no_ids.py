@@ -4,9 +4,9 @@ Must be caught by check `logs`, in step "requests for model-1 stand in the log o
 them".
 """
 
-from mock_services import openai, openai_app
-from mock_services.openai_app import Exchange
+from mock_services import openai, scripted
 from mock_services.planting import defective
+from mock_services.scripted import Exchange
 
 
 class NamelessExchange(Exchange):
@@ -16,4 +16,4 @@ class NamelessExchange(Exchange):
         return super().line().replace(self.request_id, "-")
 
 
-PROGRAM = defective(openai.PROGRAM, __doc__, {(openai_app, "Exchange"): NamelessExchange})
+PROGRAM = defective(openai.PROGRAM, __doc__, {(scripted, "Exchange"): NamelessExchange})

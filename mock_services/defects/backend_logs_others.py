@@ -7,9 +7,9 @@ the service that answered them".
 
 import re
 
-from mock_services import openai, openai_app
-from mock_services.openai_app import Exchange
+from mock_services import openai, scripted
 from mock_services.planting import defective
+from mock_services.scripted import Exchange
 
 
 class NosyExchange(Exchange):
@@ -21,4 +21,4 @@ class NosyExchange(Exchange):
         return f"{own}\n{own.replace(self.request_id, neighbour)}"
 
 
-PROGRAM = defective(openai.PROGRAM, __doc__, {(openai_app, "Exchange"): NosyExchange})
+PROGRAM = defective(openai.PROGRAM, __doc__, {(scripted, "Exchange"): NosyExchange})

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 from mock_services import openai, openai_app
+from mock_services.fields import JSON
 from mock_services.openai import OpenAIConfig
-from mock_services.openai_answers import JSON, Answer
+from mock_services.openai_answers import Answer
 from mock_services.openai_app import OpenAIMock
 from mock_services.planting import Parts, defective_by
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -199,3 +200,25 @@ def test_a_stopped_mock_exits_clean() -> None:
     """SIGTERM ends it with 0, at once when nothing is open."""
     with running(*START) as mock:
         assert mock.stop(within=2) == 0
+
+
+def test_a_stream_can_end_in_an_error(mock: Running) -> None:
+    """`error_in_stream` sends OpenAI's error after so many chunks; the stream then ends without `[DONE]`."""
+    httpx.post(mock.url + "/control", json={"error_in_stream": 2})
+    text = httpx.post(mock.url + "/v1/chat/completions", json={**CHAT, "stream": True}).text
+    data = [json.loads(line.removeprefix("data: ")) for line in text.split("\n\n") if line]
+
+    assert [sorted(document)[0] for document in data] == ["choices", "choices", "error"]
+    assert data[-1]["error"]["type"] == "server_error"
+
+
+def test_its_record_counts_since_the_control_changed(mock: Running) -> None:
+    """`/record` tells how many requests came, how many at once at most, and how each was answered."""
+    httpx.post(mock.url + "/v1/chat/completions", json=CHAT)
+    httpx.post(mock.url + "/control", json={"fail": 503, "fail_times": 2, "slow": "50ms"})
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: httpx.post(mock.url + "/v1/chat/completions", json=CHAT), range(3)))
+    record = httpx.get(mock.url + "/record").json()
+
+    assert record == {"requests": 3, "at_once": 3, "open": 0, "answers": {"503": 2, "200": 1}}
+    assert httpx.delete(mock.url + "/record").json()["requests"] == 0

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mock_services import openai_answers as answers
+from mock_services.fields import BadRequest
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 ANSWER = answers.Answer("id-1", 1, "m", ("Hello", " you"), "stop", 3)
@@ -32,7 +33,7 @@ ANSWER = answers.Answer("id-1", 1, "m", ("Hello", " you"), "stop", 3)
 )
 def test_a_mistaken_request_names_its_field(document: Any, param: str | None, status: int) -> None:
     """A request with a wrong field is refused with that field's name, an unknown model with 404."""
-    with pytest.raises(answers.BadRequest) as refused:
+    with pytest.raises(BadRequest) as refused:
         answers.check(document, answers.CHAT_FIELDS, ("m",))
 
     assert (refused.value.param, refused.value.status) == (param, status)
@@ -40,7 +41,7 @@ def test_a_mistaken_request_names_its_field(document: Any, param: str | None, st
 
 def test_an_unknown_model_is_told_which_models_there_are() -> None:
     """The refusal of an unknown model lists those the service has."""
-    with pytest.raises(answers.BadRequest, match="this service has m, n"):
+    with pytest.raises(BadRequest, match="this service has m, n"):
         answers.check({**CHAT, "model": "x"}, answers.CHAT_FIELDS, ("m", "n"))
 
 
