@@ -7,11 +7,18 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from system.proto.inference_pb2 import DESCRIPTOR
+from system.proto.inference_pb2 import (
+    DESCRIPTOR,
+    ServerLiveRequest,
+    ServerLiveResponse,
+    ServerReadyRequest,
+    ServerReadyResponse,
+)
 from system.worker.processes import Process, Processes
 from system.worker.service import SERVICE
 
 STREAM = "ModelStreamInfer"
+NEVER_SENT = "failed to connect"  # gRPC's words where nobody listens: the call reached no one
 
 
 class Dispatcher:
@@ -28,7 +35,19 @@ class Dispatcher:
             if name != STREAM
         }
         methods[STREAM] = grpc.stream_stream_rpc_method_handler(self._streamed)
+        methods["ServerLive"] = grpc.unary_unary_rpc_method_handler(
+            self._server_live, ServerLiveRequest.FromString, ServerLiveResponse.SerializeToString
+        )
+        methods["ServerReady"] = grpc.unary_unary_rpc_method_handler(
+            self._server_ready, ServerReadyRequest.FromString, ServerReadyResponse.SerializeToString
+        )
         return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+    async def _server_live(self, request: ServerLiveRequest, rpc: Any) -> ServerLiveResponse:
+        return ServerLiveResponse(live=True)
+
+    async def _server_ready(self, request: ServerReadyRequest, rpc: Any) -> ServerReadyResponse:
+        return ServerReadyResponse(ready=self._processes.least_busy() is not None)
 
     async def _chosen(self, rpc: Any) -> Process:
         process = self._processes.least_busy()
@@ -38,18 +57,22 @@ class Dispatcher:
         return process
 
     async def _whole(self, method: str, data: bytes, rpc: Any) -> bytes:
-        process = await self._chosen(rpc)
-        process.in_flight += 1
-        try:
-            call = process.channel.unary_unary(method, None, None)
-            answer: bytes = await call(data, timeout=rpc.time_remaining())
-        except grpc.aio.AioRpcError as error:
-            await self._passed_back(error, process, rpc)
-            raise AssertionError from None  # abort has raised
-        else:
-            return answer
-        finally:
-            process.in_flight -= 1
+        while True:  # ends: each turn takes a process out
+            process = await self._chosen(rpc)
+            process.in_flight += 1
+            try:
+                call = process.channel.unary_unary(method, None, None)
+                answer: bytes = await call(data, timeout=rpc.time_remaining())
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.UNAVAILABLE and NEVER_SENT in (error.details() or ""):
+                    process.failed = True
+                    continue
+                await self._passed_back(error, process, rpc)
+                raise AssertionError from None  # abort has raised
+            else:
+                return answer
+            finally:
+                process.in_flight -= 1
 
     async def _streamed(self, requests: AsyncIterator[bytes], rpc: Any) -> AsyncIterator[bytes]:
         process = await self._chosen(rpc)

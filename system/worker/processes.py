@@ -42,7 +42,6 @@ class Process:
     async def ended(self) -> int:
         code = await self.process.wait()
         self.failed = True
-        await self.channel.close(None)
         return code
 
     async def stop(self, within: float) -> None:
@@ -132,6 +131,8 @@ class Processes:
                 except UsageError as error:
                     failures += 1
                     log.error("a worker process could not be started again: %s", error)  # noqa: TRY400
+            # not before: a channel that is closed cancels its calls, and callers would hear nothing at all
+            await process.channel.close(None)
 
 
 @asynccontextmanager

@@ -4,14 +4,25 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import grpc.aio
 import pytest
 
 from system.client import Client, WorkerUnavailable
+from system.proto.inference_pb2 import (
+    ModelInferRequest,
+    ModelInferResponse,
+    ServerLiveRequest,
+    ServerReadyRequest,
+)
 from system.testing import Running, running
-from tests.system.worker.served import ADDRESS
+from system.worker.dispatcher import Dispatcher
+from system.worker.processes import Process, Processes
+from system.worker.service import SERVICE
+from tests.system.worker.served import ADDRESS, run, stub_of
 
 APP = """
 import os, time
@@ -147,3 +158,74 @@ def test_an_app_that_cannot_be_loaded_is_one_line() -> None:
         assert program.lines == [
             "worker: nowhere:worker: cannot import nowhere: ModuleNotFoundError: No module named 'nowhere'"
         ]
+
+
+class Group(Processes):
+    """Processes that were started elsewhere, or nowhere."""
+
+    def __init__(self, **sockets: str) -> None:
+        self.running = {slot: Stub(socket) for slot, socket in enumerate(sockets.values())}
+
+    def least_busy(self) -> Process | None:
+        """The first that is fit: the dead one is asked before the living."""
+        return next((one for one in self.running.values() if not one.failed), None)
+
+
+class Stub(Process):
+    """A process of which only the socket matters."""
+
+    def __init__(self, socket: str) -> None:
+        self.in_flight = 0
+        self.failed = False
+        self.channel = grpc.aio.insecure_channel(f"unix:{socket}")
+
+
+@asynccontextmanager
+async def dispatching(group: Group) -> AsyncIterator[str]:
+    """A dispatcher before these processes, at HOST:PORT."""
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((Dispatcher(group).handler(),))
+    port = server.add_insecure_port(f"{ADDRESS}:0")
+    await server.start()
+    try:
+        yield f"{ADDRESS}:{port}"
+    finally:
+        await server.stop(None)
+        for process in group.running.values():
+            await process.channel.close(None)
+
+
+def test_a_call_that_reached_nobody_goes_to_another_process(tmp_path: Path) -> None:
+    """A process has died and nobody has noticed yet: calls that are sent now are not lost."""
+
+    async def test() -> None:
+        async def infer(request: ModelInferRequest, _: object) -> ModelInferResponse:
+            return ModelInferResponse(model_name=request.model_name)
+
+        child = grpc.aio.server()
+        handler = grpc.unary_unary_rpc_method_handler(
+            infer, ModelInferRequest.FromString, ModelInferResponse.SerializeToString
+        )
+        handlers = grpc.method_handlers_generic_handler(SERVICE, {"ModelInfer": handler})
+        child.add_generic_rpc_handlers((handlers,))
+        child.add_insecure_port(f"unix:{tmp_path}/alive")
+        await child.start()
+        group = Group(dead=f"{tmp_path}/dead", alive=f"{tmp_path}/alive")
+        async with dispatching(group) as endpoint, stub_of(endpoint) as stub:
+            answer = await stub.ModelInfer(ModelInferRequest(model_name="m"))
+            assert answer.model_name == "m"
+            assert group.running[0].failed
+        await child.stop(None)
+
+    run(test())
+
+
+def test_an_endpoint_without_a_process_lives_but_is_not_ready(tmp_path: Path) -> None:
+    """Between the end of the last process and the start of the next, callers are told to wait, not to give up."""
+
+    async def test() -> None:
+        async with dispatching(Group()) as endpoint, stub_of(endpoint) as stub:
+            assert (await stub.ServerLive(ServerLiveRequest())).live
+            assert not (await stub.ServerReady(ServerReadyRequest())).ready
+
+    run(test())
