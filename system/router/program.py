@@ -89,6 +89,8 @@ async def router(config: RouterConfig, listener: socket.socket, shared: Shared |
     if shared is not None:
         busy.append(shared.follow(proxy, registries))
     async with _running(busy):
+        if shared is not None:
+            await shared.welcomed.wait()
         server = await asyncio.get_running_loop().create_server(lambda: Front(proxy), sock=listener, ssl=tls)
         try:
             yield

@@ -6,7 +6,7 @@ itself; what another has found out is taken over, not asked for.
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -30,19 +30,26 @@ class Shared:
         self._number = number
         self._writer: asyncio.StreamWriter | None = None
         self._others: dict[int, Sums] = {}
-        self._open = asyncio.Event()
+        self._departed = Sums({}, {})
+        self._count: Callable[[], Sums] = lambda: Sums({}, {})
+        self.welcomed = asyncio.Event()  # what was counted before this process began is known
         self.left = asyncio.Event()
 
     def others(self) -> list[Sums]:
-        """What the others counted, as of a moment ago."""
-        return list(self._others.values())
+        """What the others counted, as of a moment ago, and what those had that are gone.
+
+        Whoever asks is about to be told this process's own counts: they are told first, so that they do not
+        go backwards should this process end.
+        """
+        self._tell_counts()
+        return [*self._others.values(), self._departed]
 
     async def follow(self, proxy: "Proxy", registries: Sequence["Registry"]) -> None:
         """Tell and hear, until the parent is gone."""
         reader, self._writer = await asyncio.open_connection(sock=self._channel, limit=1 << 26)
         proxy.tell = self._tell
-        self._open.set()
-        telling = asyncio.create_task(self._tell_counts(proxy, registries))
+        self._count = lambda: count(proxy, registries)
+        telling = asyncio.create_task(self._keep_telling())
         try:
             while line := await reader.readline():
                 self._hear(orjson.loads(line), proxy)
@@ -53,16 +60,18 @@ class Shared:
             self._writer.close()
             self.left.set()
 
-    async def ready(self) -> None:
+    def ready(self) -> None:
         """Tell the parent that clients are served."""
-        await self._open.wait()
         assert self._writer is not None
         self._writer.write(b"ready\n")
 
-    async def _tell_counts(self, proxy: "Proxy", registries: Sequence["Registry"]) -> None:
+    async def _keep_telling(self) -> None:
         while True:
-            self._send({"counts": count(proxy, registries).as_json()})
+            self._tell_counts()
             await asyncio.sleep(COUNTED_EVERY)
+
+    def _tell_counts(self) -> None:
+        self._send({"counts": self._count().as_json()})
 
     def _tell_all(self, proxy: "Proxy") -> None:
         """Somebody joined late: say what is not as it should be."""
@@ -86,8 +95,10 @@ class Shared:
             self._writer.write(orjson.dumps({"from": self._number, **message}) + b"\n")
 
     def _hear(self, message: dict[str, Any], proxy: "Proxy") -> None:
-        if "gone" in message:
-            self._others.pop(message["gone"], None)
+        if "departed" in message:
+            self._departed = Sums.from_json(message["departed"])
+            self._others.pop(message.get("gone", self._number), None)
+            self.welcomed.set()
         elif "joined" in message:
             self._tell_all(proxy)
         elif "counts" in message:

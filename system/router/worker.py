@@ -48,7 +48,7 @@ async def _serve(config: RouterConfig, channel: socket.socket, number: int) -> N
     listener = listen(config.host, config.port, reuse_port=True)
     channel.settimeout(0)
     async with router(config, listener, shared):
-        await shared.ready()
+        shared.ready()
         await shared.left.wait()
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from system.errors import StartupError
+from system.router.departed import Told
 from system.router.settings import RouterConfig
 
 log = logging.getLogger("router.workers")
@@ -38,6 +39,7 @@ class Hub:
     def __init__(self, config: RouterConfig) -> None:
         self.config = config
         self.workers = [Worker(number) for number in range(config.workers)]
+        self.told = Told()
         self.stopping = False
 
     async def keep(self, worker: Worker) -> None:
@@ -46,7 +48,7 @@ class Hub:
             code = await self._run(worker)
             if self.stopping:
                 return
-            self._pass_on(worker, b'{"gone":%d}\n' % worker.number)
+            self._pass_on(worker, self.told.left(worker.number))
             if not worker.ready.is_set():
                 return
             log.error("worker %d ended with %d: starting another", worker.number, code)
@@ -62,6 +64,7 @@ class Hub:
         reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 26)
         worker.writer = writer
         writer.write(base64.b64encode(pickle.dumps(self._share())) + b"\n")
+        writer.write(self.told.welcome(worker.number))
         try:
             with contextlib.suppress(ConnectionError):
                 while line := await reader.readline():
@@ -69,6 +72,7 @@ class Hub:
                         worker.ready.set()
                         self._pass_on(worker, b'{"joined":%d}\n' % worker.number)
                     else:
+                        self.told.hear(worker.number, line)
                         self._pass_on(worker, line)
         finally:
             worker.writer = None

@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import orjson
 import pytest
 
 from system.errors import UsageError
 from system.router.counts import BOUNDS
-from system.router.metrics import Sums, add
+from system.router.departed import Told
+from system.router.metrics import Labels, Sums, add
 from system.router.program import RouterConfig, serve
 from tests.system.router.stage import (
     ADDRESS,
@@ -135,6 +137,70 @@ def test_metrics_and_stats_tell_the_sum(tmp_path: Path) -> None:
             await until(all_told)
 
     play(scene())
+
+
+def total(page: str, name: str) -> float:
+    """The sum over all labels of a metric on a page."""
+    rows = (row for row in page.splitlines() if row.startswith((f"{name} ", f"{name}{{")))
+    return sum(float(row.rpartition(" ")[2]) for row in rows)
+
+
+@pytest.mark.slow
+def test_counters_never_go_backwards_when_a_process_dies(tmp_path: Path) -> None:
+    """What a killed process had shown stays in the sums of the others, and of the one that replaces it."""
+    names = (
+        "muster_router_requests_total",
+        "muster_router_backend_requests_total",
+        "muster_router_attempts_total",
+        "muster_router_duration_seconds_count",
+    )
+
+    async def scene() -> None:
+        async with workers(tmp_path, FakeBackend("a"), FakeBackend("b")) as (stage, pid):
+            shown = dict.fromkeys(names, 0.0)
+            for original in children(pid):
+                for _ in range(20):
+                    assert (await stage.chat()).status == 200
+                views = [(await stage.ask("GET", "/metrics")).body.decode() for _ in range(8)]
+                shown = {name: max(shown[name], *(total(view, name) for view in views)) for name in names}
+                assert shown["muster_router_requests_total"] > 0
+                os.kill(original, signal.SIGKILL)
+                await until(lambda: listening(stage.port) == 1)
+                while listening(stage.port) == 1:
+                    page = (await stage.ask("GET", "/metrics")).body.decode()
+                    assert {name: total(page, name) >= shown[name] for name in names} == dict.fromkeys(
+                        names, True
+                    )
+                for _ in range(16):
+                    page = (await stage.ask("GET", "/metrics")).body.decode()
+                    assert {name: total(page, name) >= shown[name] for name in names} == dict.fromkeys(
+                        names, True
+                    )
+                    assert total(page, "muster_router_in_flight") == 0
+
+    play(scene())
+
+
+def told(number: int, **sums: float) -> bytes:
+    """A line with the counts of a process, by backend."""
+    values: dict[str, dict[Labels, float]] = {"way": {(): 1.0}}
+    values["n_total"] = {(("backend", name),): count for name, count in sums.items()}
+    return orjson.dumps({"from": number, "counts": Sums(values, {}).as_json()}) + b"\n"
+
+
+def test_counters_of_the_departed_are_kept_and_their_gauges_are_not() -> None:
+    """They add up over deaths; what nobody has any more is forgotten; who joins is told before it serves."""
+    memory = Told()
+    memory.hear(0, told(0, a=1.0))
+    memory.hear(1, told(1, a=2.0, b=5.0))
+    memory.hear(1, b'{"from":1,"down":"a"}\n')
+    memory.left(1)
+    memory.hear(1, told(1, a=3.0))
+    memory.left(0)
+    *others, welcome = memory.welcome(0).splitlines()
+    assert others == [told(1, a=3.0).rstrip()]
+    departed = Sums.from_json(orjson.loads(welcome)["departed"])
+    assert departed.values == {"n_total": {(("backend", "a"),): 3.0}}
 
 
 @pytest.mark.slow
