@@ -5,6 +5,7 @@ import sys
 from system.programs import main as run_program
 
 PROGRAMS = {
+    "anthropic": "mock_services.anthropic:PROGRAM",
     "openai": "mock_services.openai:PROGRAM",
     "replica": "mock_services.replica:PROGRAM",
 }
