@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.checks.base import Lints, WantsSample
 from harness.evidence import Facts
+from harness.faults.base import Lints as LintsFault
 from harness.kind_options import options_of
 from harness.model import Scenario, Step
 from harness.references import Scope, resolve
@@ -26,6 +27,9 @@ def lint(scenario: Scenario, facts: Facts, node: Node, problems: Problems) -> No
     every = [*walk(scenario.steps), *scenario.checks]
     for step in every:
         _check_time(step, problems)
+        if step.does == "fault" and isinstance(step.action, LintsFault):
+            for sentence in step.action.lint(scenario.topology.services):
+                problems.add(step.place, sentence)
         load = step.action if step.does == "load" else None
         for expect in step.expects:
             check = resolve(expect.check, scope)

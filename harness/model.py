@@ -70,6 +70,8 @@ class ServiceSpec:
     capabilities: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     answers_as: tuple[str, ...] = ()
     served_by: ServedBy | None = None
+    control: str = ""
+    """Path or URL of the endpoint that a stand-in is told through what to do wrong (fault `misbehave`)."""
     child: str = ""
     """Option that describes the child process (`backend`): `<service>.<child>` can be a fault's target."""
     stop_within: float = 5.0

@@ -142,6 +142,8 @@ class ServiceFields:
     """The names it, or its child, gives as who served a request."""
     served_by: ServedByFields | None = None
     """Where an answer says who served it."""
+    control: str = ""
+    """A path or URL where it is told to misbehave: GET shows how it behaves as JSON, POST changes that."""
     child: str = ""
     """The option that describes its child process."""
     stop_within: Duration = 5.0

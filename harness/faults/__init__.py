@@ -9,6 +9,7 @@ FAULTS: Kinds[Fault] = Kinds(
     "fault",
     {
         "kill": "harness.faults.kill:Kill",
+        "misbehave": "harness.faults.misbehave:Misbehave",
         "partition": "harness.faults.partition:Partition",
         "pause": "harness.faults.pause:Pause",
         "restart": "harness.faults.restart:Restart",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from harness.errors import MusterError
 
@@ -44,6 +44,14 @@ class Scene(Protocol):
 
     async def until_ready(self, target: Target) -> str:
         """Wait until the target's readiness condition holds again; returns how that was seen."""
+
+
+@runtime_checkable
+class Lints(Protocol):
+    """A fault that can see before the start that it cannot be done."""
+
+    def lint(self, services: Sequence[ServiceSpec]) -> Sequence[str]:
+        """Mistakes, as sentences; `services` are those of the topology."""
 
 
 class Fault(Protocol):
