@@ -97,7 +97,7 @@ def _of_unusual(dtype: np.dtype[Any]) -> Datatype:
 
 def from_raw(datatype: Datatype, shape: Sequence[int], raw: Raw) -> Array:
     """The array of raw contents."""
-    count = elements(shape)
+    count = shape[0] if len(shape) == 1 and shape[0] >= 0 else elements(shape)
     if datatype is BYTES:
         return shaped(_split(raw, count), shape)
     if len(raw) != count * datatype.size:
@@ -108,7 +108,8 @@ def from_raw(datatype: Datatype, shape: Sequence[int], raw: Raw) -> Array:
         raise TensorError(msg)
     if datatype is BF16:
         return shaped(_widened(np.frombuffer(raw, "<u2")), shape)
-    return shaped(np.frombuffer(raw, datatype.dtype), shape)
+    flat = np.frombuffer(raw, datatype.dtype)
+    return flat if len(shape) == 1 else shaped(flat, shape)
 
 
 def to_raw(array: Array, datatype: Datatype) -> Raw:
@@ -117,7 +118,7 @@ def to_raw(array: Array, datatype: Datatype) -> Raw:
         return b"".join(part for item in _as_bytes(array) for part in (struct.pack("<I", len(item)), item))
     if datatype is BF16:
         return _bytes_of(_narrowed(array))
-    return _bytes_of(array.astype(datatype.dtype, copy=False))
+    return _bytes_of(array if array.dtype is datatype.dtype else array.astype(datatype.dtype, copy=False))
 
 
 def from_values(datatype: Datatype, shape: Sequence[int], values: Sequence[Any]) -> Array:

@@ -4,13 +4,16 @@ Payloads are not copied: raw contents of a large message are found by walking ov
 as views, and are put behind a message without having been part of it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableSequence, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
 
 from system.datatypes import (
+    DATATYPES,
     FIELDS,
+    SMALL,
     Array,
     Datatype,
     Raw,
@@ -37,20 +40,25 @@ class Tensor(NamedTuple):
     array: Array
 
 
-def parse(kind: type[Message], data: bytes) -> tuple[Message, list[Raw]]:
+def parse(kind: type[Message], data: bytes) -> tuple[Message, Sequence[Raw]]:
     """A message and its raw contents, which are views if it is large; raises DecodeError."""
     if len(data) < WALK_FROM:
         message = kind.FromString(data)
-        return message, list(_raw_contents(message))
+        return message, _raw_contents(message)
     rest, raws = _taken_out(data, RAW_FIELD[kind])
     return kind.FromString(rest), raws
 
 
 def joined(message: ModelInferRequest | ModelInferResponse, raws: Sequence[Raw]) -> bytes:
-    """The message with raw contents behind it: each payload is copied once."""
+    """The message with raw contents behind it: each payload is copied once, unless all are small."""
+    for raw in raws:
+        if type(raw) is not bytes or len(raw) > SMALL:
+            break
+    else:
+        if raws:
+            _raw_contents(message).extend(raws)
+        return message.SerializeToString()
     head = message.SerializeToString()
-    if not raws:
-        return head
     tag = bytes([RAW_FIELD[type(message)] << 3 | 2])
     parts: list[Raw] = [head]
     for raw in raws:
@@ -58,23 +66,22 @@ def joined(message: ModelInferRequest | ModelInferResponse, raws: Sequence[Raw])
     return b"".join(parts)
 
 
-def read(what: str, tensors: Iterable[AnyTensor], raws: Sequence[Raw]) -> dict[str, Tensor]:
+def read(what: str, tensors: Sequence[AnyTensor], raws: Sequence[Raw]) -> dict[str, Tensor]:
     """All tensors of a message by name; `what` is what messages call them: input or output."""
-    given = list(tensors)
-    if raws and len(raws) != len(given):
-        msg = f"{len(raws)} raw contents for {len(given)} {what}s: give one for each {what}, in their order"
+    if raws and len(raws) != len(tensors):
+        msg = f"{len(raws)} raw contents for {len(tensors)} {what}s: give one for each {what}, in their order"
         raise TensorError(msg)
     found: dict[str, Tensor] = {}
-    for position, tensor in enumerate(given):
-        if tensor.name in found:
-            msg = f"{what} {tensor.name!r} is given twice"
+    for tensor, raw in zip(tensors, raws or repeat(None), strict=False):
+        name = tensor.name
+        if name in found:
+            msg = f"{what} {name!r} is given twice"
             raise TensorError(msg)
         try:
-            array = _array(tensor, raws[position] if raws else None)
+            found[name] = Tensor(tensor.datatype, _array(tensor, raw))
         except TensorError as error:
-            msg = f"{what} {tensor.name!r}: {error}"
+            msg = f"{what} {name!r}: {error}"
             raise TensorError(msg) from None
-        found[tensor.name] = Tensor(tensor.datatype, array)
     return found
 
 
@@ -86,26 +93,23 @@ def write(
     The protocol has one form a message. A datatype that has no typed contents makes all of them raw. A tensor
     of no datatype is empty.
     """
-    types = {name: named(tensor.datatype) for name, tensor in tensors.items() if tensor.datatype}
-    raw = raw or any(datatype.field is None for datatype in types.values())
+    raw = raw or any(datatype and named(datatype).field is None for datatype, _ in tensors.values())
+    add = message.inputs.add if isinstance(message, ModelInferRequest) else message.outputs.add
     raws: list[Raw] = []
     for name, (datatype, array) in tensors.items():
-        shape = list(array.shape)
-        if isinstance(message, ModelInferRequest):
-            added: AnyTensor = message.inputs.add(name=name, datatype=datatype, shape=shape)
-        else:
-            added = message.outputs.add(name=name, datatype=datatype, shape=shape)
+        added: AnyTensor = add(name=name, datatype=datatype, shape=array.shape)
         if raw:
-            raws.append(to_raw(array, types[name]) if datatype else b"")
+            raws.append(to_raw(array, named(datatype)) if datatype else b"")
         elif datatype:
-            getattr(added.contents, types[name].field or "").extend(to_values(array, types[name]))
+            kind = named(datatype)
+            getattr(added.contents, kind.field or "").extend(to_values(array, kind))
     return raws
 
 
 def _array(tensor: AnyTensor, raw: Raw | None) -> Array:
-    if not tensor.datatype:
+    datatype = DATATYPES.get(tensor.datatype) or (named(tensor.datatype) if tensor.datatype else None)
+    if datatype is None:
         return _untyped(tensor, raw)
-    datatype = named(tensor.datatype)
     if raw is not None:
         if tensor.HasField("contents") and tensor.contents.ListFields():
             msg = "contents and raw contents are both given: give one"
@@ -135,7 +139,7 @@ def _untyped(tensor: AnyTensor, raw: Raw | None) -> Array:
     return from_values(named("FP32"), [0], [])
 
 
-def _raw_contents(message: ModelInferRequest | ModelInferResponse) -> Sequence[bytes]:
+def _raw_contents(message: ModelInferRequest | ModelInferResponse) -> MutableSequence[bytes]:
     if isinstance(message, ModelInferRequest):
         return message.raw_input_contents
     return message.raw_output_contents

@@ -19,13 +19,16 @@ class BadOutput(ValueError):
     """The handler returned what it had not declared."""
 
 
-def bind(signature: Signature, tensors: Mapping[str, Tensor]) -> dict[str, Array]:
+def bind(signature: Signature, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """The handler's arguments; raises BadInput that names the tensor, what it is and what is wanted."""
-    arguments: dict[str, Array] = {}
+    arguments: dict[str, Any] = {}
     for name, spec in signature.inputs.items():
         tensor = tensors.get(name)
         if tensor is not None:
-            arguments[name] = _checked(name, spec, tensor)
+            if spec.datatype == tensor.datatype and spec.shape is None:
+                arguments[name] = tensor.array
+            else:
+                arguments[name] = _checked(name, spec, tensor)
         elif not spec.optional:
             msg = f"input {name!r} is missing: {_takes(signature)}"
             raise BadInput(msg)
@@ -101,14 +104,14 @@ def no_output(name: str, known: Collection[str]) -> str:
 
 
 def _mapping(result: Any) -> Mapping[str, Any]:
-    if isinstance(result, Mapping):
+    if type(result) is dict or isinstance(result, Mapping):
         return result
     msg = f"the handler returned {type(result).__name__}, not outputs by name"
     raise BadOutput(msg)
 
 
 def _typed(name: str, value: Any) -> Tensor:
-    array = np.asarray(value)
+    array = value if type(value) is np.ndarray else np.asarray(value)
     try:
         return Tensor(datatype_of(array.dtype).name, array)
     except TensorError as error:

@@ -35,13 +35,13 @@ class Call:
         self.capability = capability
         self.context = context
         self.arguments: tuple[Any, ...] = ()
-        self.keywords: dict[str, Any] = {}
         signature = capability.signature
         if signature is None:
             request = _request(message, tensors)
-            self.arguments = (request, context) if capability.arity > 1 else (request,)
+            self.arguments = (request, context) if capability.takes_context else (request,)
+            self.keywords: dict[str, Any] = {}
         else:
-            self.keywords = dict[str, Any](bind(signature, tensors))
+            self.keywords = bind(signature, tensors)
             if signature.context:
                 self.keywords[signature.context] = context
 

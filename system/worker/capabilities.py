@@ -27,7 +27,7 @@ class Capability:
     generates: bool
     is_async: bool
     inline: bool
-    arity: int
+    takes_context: bool
 
     @classmethod
     def of(
@@ -42,6 +42,7 @@ class Capability:
                 "without them it takes (request, context, stream)"
             )
             raise DeclarationError(msg)
+        arity = len(inspect.signature(function).parameters)
         return cls(
             attributes=dict(attributes),
             function=function,
@@ -50,7 +51,7 @@ class Capability:
             generates=generates,
             is_async=inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
             inline=inline,
-            arity=len(inspect.signature(function).parameters),
+            takes_context=arity > 1 if signature is None else signature.context is not None,
         )
 
     @property

@@ -178,7 +178,8 @@ class InferenceService:
             request, raws = parse(ModelInferRequest, data)
             capability = self._capabilities.find(request.model_name, request.model_version, streams=streams)
             tensors = read("input", request.inputs, raws)
-            context = Context(self._identity, capability.attributes, rpc.time_remaining())
+            remaining = rpc.time_remaining() if capability.takes_context else None
+            context = Context(self._identity, capability.attributes, remaining)
             return request, bool(raws), capability, Call(capability, context, request, tensors)
         except UnknownModel as error:
             raise Refused(Code.NOT_FOUND, str(error)) from None
@@ -212,8 +213,9 @@ def _response(
         model_name=request.model_name, model_version=request.model_version, id=request.id
     )
     try:
-        asked = chosen(outputs, [output.name for output in request.outputs])
-        return response, write(response, asked, raw=raw)
+        if request.outputs:
+            outputs = chosen(outputs, [output.name for output in request.outputs])
+        return response, write(response, outputs, raw=raw)
     except BadInput as error:
         raise Refused(Code.INVALID_ARGUMENT, str(error)) from None
     except TensorError as error:
