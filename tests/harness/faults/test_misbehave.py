@@ -19,6 +19,7 @@ from harness.faults.base import NoReceipt, Receipt
 from harness.faults.misbehave import Misbehave
 from harness.testing import FakeHosts, FakeScene, service_spec, topology_of, workspace_in
 from system.testing import running
+from tests.harness.authoring import mistakes, write
 
 
 def on_stage(
@@ -177,14 +178,17 @@ def test_an_endpoint_that_does_not_show_what_it_does_is_no_proof(tmp_path: Path)
         on_stage(tmp_path, url, body)
 
 
-def test_mistakes_are_seen_before_the_start() -> None:
+def test_mistakes_are_seen_before_the_start(tmp_path: Path) -> None:
     """A service without a control endpoint, and a fault that says nothing to do wrong, are named."""
     services = [service_spec("mock", control="/control"), service_spec("router")]
+    deaf = "worker cannot be told to misbehave: its kind declares no 'control'"
+    file = write(
+        tmp_path,
+        "scenario: s\ntopology: topology.yaml\nsteps:\n  - {name: a, fault: {misbehave: worker}, for: 5s}\n",
+    )
 
     assert Misbehave("mock", how={"fail": 500}).lint(services) == []
-    assert Misbehave("router", how={"fail": 500}).lint(services) == [
-        "router cannot be told to misbehave: its kind declares no 'control'"
-    ]
-    assert Misbehave("mock").lint(services) == [
-        "misbehave says nothing to do wrong: write 'how: {fail: 500}'"
+    assert mistakes(file) == [
+        f"4: {deaf}",
+        "4: misbehave says nothing to do wrong: write 'how: {fail: 500}'",
     ]
