@@ -51,12 +51,9 @@ def parse(kind: type[Message], data: bytes) -> tuple[Message, Sequence[Raw]]:
 
 def joined(message: ModelInferRequest | ModelInferResponse, raws: Sequence[Raw]) -> bytes:
     """The message with raw contents behind it: each payload is copied once, unless all are small."""
-    for raw in raws:
-        if type(raw) is not bytes or len(raw) > SMALL:
-            break
-    else:
-        if raws:
-            _raw_contents(message).extend(raws)
+    small = [raw for raw in raws if type(raw) is bytes and len(raw) <= SMALL]
+    if len(small) == len(raws):
+        _raw_contents(message).extend(small)
         return message.SerializeToString()
     head = message.SerializeToString()
     tag = bytes([RAW_FIELD[type(message)] << 3 | 2])
