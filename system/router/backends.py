@@ -17,9 +17,12 @@ class Backend:
         "entry",
         "failed",
         "head",
+        "heard_at",
         "host_line",
+        "looked_at",
         "name",
         "outstanding",
+        "patience",
         "probe_seconds",
         "reason",
         "sent",
@@ -35,6 +38,9 @@ class Backend:
         self.sent = 0
         self.failed = 0
         self.probe_seconds = 0.0
+        self.heard_at = 0.0  # when it last said anything, or began to owe something
+        self.looked_at = 0.0  # the same, where that was in answer to a look
+        self.patience = 0.0  # seconds of silence after which the next look is due
         self.series: dict[str, Series] = {}
         self.down_since: float | None = None  # it is not there
         self.silent = False  # it is there and does not answer probes: used only where there is no other

@@ -89,6 +89,8 @@ class Exchange:
     def _use(self, backend: Backend) -> None:
         self.backend = backend
         self.tried.append(backend)
+        if not backend.outstanding:
+            backend.heard_at = self.last_heard  # until now it owed nothing
         self._ticket = self.proxy.sent(backend)
         pool = self.proxy.pool(backend)
         connection = pool.take()
@@ -96,8 +98,8 @@ class Exchange:
             self._connecting = asyncio.ensure_future(self._connect(pool))
         else:
             self._send(connection)
-        if self.proxy.settings.hedge_after and self._hedge is None:
-            self._hedge = Hedge.plan(self)
+        if self.proxy.settings.hedge_after and self._hedge is None and self._may_be_hedged():
+            self._hedge = Hedge(self, self.proxy.settings.hedge_after)
 
     async def _connect(self, pool: Pool) -> None:
         try:
@@ -169,7 +171,9 @@ class Exchange:
 
     def flush(self) -> None:
         if self._out:
-            self.last_heard = self.proxy.clock()
+            self.last_heard = now = self.proxy.clock()
+            if self.backend is not None:
+                self.backend.heard_at = now
             self.front.write(b"".join(self._out))
             self._out = []
 
@@ -296,12 +300,33 @@ class Exchange:
         if late:
             self._give_up(late)
 
-    def reroute(self, why: str) -> None:
-        """Its backend has gone silent: try another if nothing was sent to the client and there is one."""
-        repeatable = not self.started and is_repeatable(self.request.method, self.request.path)
+    def _may_be_hedged(self) -> bool:
+        """Whether asking somebody else as well is safe, and there is somebody."""
         under_way = self._connection is not None or self._connecting is not None
-        if repeatable and under_way and self.untried():
-            self._give_up(why)
+        repeatable = is_repeatable(self.request.method, self.request.path)
+        return under_way and not self.started and repeatable and bool(self.untried())
+
+    def hedge(self) -> None:
+        """Its backend seems frozen: ask another as well, at once."""
+        if self._hedge is not None:
+            self._hedge.hurry()
+        elif self._may_be_hedged():
+            self._hedge = Hedge(self, 0.0)
+
+    def reroute(self, why: str) -> None:
+        """Its backend is frozen: give it up where somebody else has been asked, or may be.
+
+        Where the budget allows no repeating it goes on waiting: what is frozen may thaw.
+        """
+        hedged = self._hedge is not None and self._hedge.under_way
+        if hedged or (self._may_be_hedged() and self.proxy.may_retry()):
+            assert self.backend is not None
+            self.proxy.failed(self.backend, Failure.SILENT, why)
+            if hedged:
+                self._stop()
+                self._release(Outcome.TIMEOUT)
+            else:
+                self._repeat(Outcome.TIMEOUT, Failure.SILENT.value)
 
     def _give_up(self, why: str) -> None:
         self._stop()

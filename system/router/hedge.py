@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from system.router.backends import Backend
-from system.router.outcomes import FAILURES, Failure, Outcome, failure_to_connect, is_repeatable
+from system.router.outcomes import FAILURES, Failure, Outcome, failure_to_connect
 from system.router.refusals import Refusal
 from system.router.upstream import Connection, Head, Pool
 
@@ -13,23 +13,21 @@ if TYPE_CHECKING:
 
 
 class Hedge:
-    """Planned when the first attempt is sent, made when that has not answered in time. An upstream.Sink."""
+    """Made when the first attempt has not answered after so many seconds. An upstream.Sink."""
 
-    def __init__(self, exchange: "Exchange") -> None:
+    def __init__(self, exchange: "Exchange", after: float) -> None:
         self._exchange: Exchange | None = exchange
         self._backend: Backend | None = None
         self._ticket = 0
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[None] | None = None
-        after = exchange.proxy.settings.hedge_after
         self._timer = asyncio.get_running_loop().call_later(after, self._begin)
 
-    @staticmethod
-    def plan(exchange: "Exchange") -> "Hedge | None":
-        """A hedge, where repeating the request is safe and there is somebody else to ask."""
-        if is_repeatable(exchange.request.method, exchange.request.path) and exchange.untried():
-            return Hedge(exchange)
-        return None
+    def hurry(self) -> None:
+        """Ask the other one now, unless that was done."""
+        if self._backend is None:
+            self._timer.cancel()
+            self._begin()
 
     @property
     def under_way(self) -> bool:

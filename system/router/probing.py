@@ -1,6 +1,7 @@
 """Asks backends themselves how they are, each by itself, for as long as it is in the table.
 
 One that answers is asked now and then. One that does not is asked often, so that it is used again at once.
+One that is suspiciously silent is asked out of turn.
 """
 
 import asyncio
@@ -12,10 +13,13 @@ from system.router.backends import Backend
 from system.router.fetch import FetchError, get
 from system.router.outcomes import Failure
 from system.router.proxy import Proxy
+from system.router.suspicion import Suspicion
 
 FIRST_PAUSE = 0.05  # seconds between probes of a backend that has just been found down
 LONGEST_PAUSE = 1.0
 GROWTH = 1.3
+LOOK_EVERY = 0.05  # seconds between glances at who is silent
+GLANCES_PER_SECOND = 100_000  # with more backends than that allows each is glanced at less often
 PROBES_PER_SECOND = 500  # with more backends than that each is asked less often
 
 
@@ -23,15 +27,26 @@ class Probing:
     """Probes every backend of the table."""
 
     def __init__(
-        self, proxy: Proxy, *, interval: float, timeout: float, patience: int, random: Random
+        self,
+        proxy: Proxy,
+        *,
+        interval: float,
+        timeout: float,
+        patience: int,
+        random: Random,
+        suspicion: Suspicion,
+        suspect_timeout: float,
     ) -> None:
         self._proxy = proxy
         self._interval = interval
         self._timeout = timeout
         self._patience = patience
         self._random = random
+        self._suspicion = suspicion
+        self._suspect_timeout = suspect_timeout
         self._tasks: dict[Backend, asyncio.Task[None]] = {}
         self._wakes: dict[Backend, asyncio.Event] = {}
+        self._looks: dict[Backend, asyncio.Task[None]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
     def begin(self, backends: Iterable[Backend]) -> None:
@@ -55,10 +70,31 @@ class Probing:
             self._wakes[backend].set()
 
     async def close(self) -> None:
-        tasks = [*self._tasks.values(), *self._leaving]
+        tasks = [*self._tasks.values(), *self._looks.values(), *self._leaving]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def watch_silence(self) -> None:
+        """Look at whoever is suspiciously silent, for as long as the router runs."""
+        backends = self._proxy.table.backends
+        while True:
+            await asyncio.sleep(max(LOOK_EVERY, len(backends) / GLANCES_PER_SECOND))
+            now = self._proxy.clock()
+            for backend in [one for one in backends.values() if self._suspicion.is_due(one, now)]:
+                if backend.healthy and backend not in self._looks:
+                    self._looks[backend] = asyncio.create_task(self._look(backend))
+
+    async def _look(self, backend: Backend) -> None:
+        """Ask a silent backend for a sign of life; whoever is slow at that by habit gets more time."""
+        seconds = max(self._suspect_timeout, 3 * backend.probe_seconds)
+        try:
+            if await self._status(backend, seconds) is None:
+                self._proxy.suspect(backend, f"silent, and no answer to a probe within {seconds:g} s")
+            else:
+                self._suspicion.allay(backend, self._proxy.clock())
+        finally:
+            del self._looks[backend]
 
     async def _probe(self, backend: Backend) -> None:
         pause, failures = FIRST_PAUSE, 0
@@ -101,7 +137,12 @@ class Probing:
         return interval * self._random.uniform(0.8, 1.2)
 
     async def _answers(self, backend: Backend) -> bool:
-        """Whether the backend answers /health; one that has no such page is alive as well."""
+        """Whether the backend answers that it is well; one that has no such page is alive as well."""
+        status = await self._status(backend, self._timeout)
+        return status is not None and (status < 300 or status in (401, 404, 405))
+
+    async def _status(self, backend: Backend, seconds: float) -> int | None:
+        """What the backend answers on /health within the time, if anything."""
         began = time.monotonic()
         try:
             status, _ = await get(
@@ -109,11 +150,11 @@ class Probing:
                 "/health",
                 host=backend.entry.authority,
                 headers=self._proxy.settings.peer_headers,
-                timeout=self._timeout,
+                timeout=seconds,
             )
         except FetchError as error:
             if error.failure in (Failure.REFUSED, Failure.CONNECT_TIMEOUT):
                 self._proxy.failed(backend, error.failure, str(error))
-            return False
+            return None
         backend.probe_seconds = time.monotonic() - began
-        return status < 300 or status in (401, 404, 405)
+        return status

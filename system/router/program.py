@@ -30,6 +30,7 @@ from system.router.proxy import Proxy
 from system.router.rules import Limits, Settings, Timeouts
 from system.router.settings import RouterConfig
 from system.router.sharing import Shared
+from system.router.suspicion import Suspicion
 from system.router.table import Changes, Table
 from system.router.upstream import notice_a_cut
 from system.tokens import read_tokens
@@ -74,6 +75,8 @@ async def router(config: RouterConfig, listener: socket.socket, shared: Shared |
         interval=config.probe_interval,
         timeout=config.probe_timeout,
         patience=config.probe_failures,
+        suspicion=Suspicion(config.suspect_after),
+        suspect_timeout=config.suspect_timeout,
         random=Random(),
     )
     proxy.found_down = probing.hurry
@@ -85,7 +88,11 @@ async def router(config: RouterConfig, listener: socket.socket, shared: Shared |
     tls = tls_context(config)
     notice_a_cut(listener, config.stall_timeout)  # accepted connections inherit it
     await asyncio.gather(*(registry.ask() for registry in registries))
-    busy: list[Coroutine[Any, Any, None]] = [proxy.watch_time(), *(one.follow() for one in registries)]
+    busy: list[Coroutine[Any, Any, None]] = [
+        proxy.watch_time(),
+        probing.watch_silence(),
+        *(one.follow() for one in registries),
+    ]
     if shared is not None:
         busy.append(shared.follow(proxy, registries))
     async with _running(busy):

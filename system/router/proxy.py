@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 
-from system.breaker import CLOSED, Snapshot
+from system.breaker import CLOSED, SUCCESS, Snapshot
 from system.router.backends import Backend
 from system.router.budget import RetryBudget
 from system.router.callers import Callers
@@ -110,6 +110,8 @@ class Proxy:
     def account(self, exchange: Exchange, backend: Backend, ticket: int, outcome: Outcome) -> None:
         """Record how one attempt at a backend ended."""
         now = self.clock()
+        if outcome.verdict is SUCCESS:
+            backend.heard_at = now
         backend.outstanding -= 1
         breaker = backend.breaker
         before = breaker.state
@@ -197,14 +199,24 @@ class Proxy:
         if FAILURES[failure].gone and self.table.mark_down(backend, f"{failure.value}: {why}", self.clock()):
             log.warning("leaving %s at %s: %s (%s)", backend.name, backend.entry.url, failure.value, why)
             self.pool(backend).drop_idle()
-            if self.found_down is not None:
-                self.found_down(backend)
+            self._ask_often(backend)
             self._tell(backend, "down")
+
+    def suspect(self, backend: Backend, why: str) -> None:
+        """A backend seems frozen: requests that wait for it, and may, are sent to another as well."""
+        if self.table.mark_silent(backend, why):
+            log.warning("avoiding %s at %s while there is another: %s", backend.name, backend.entry.url, why)
+            self._ask_often(backend)
+            self._tell(backend, "silent")
+        for exchange in list(self.exchanges):
+            if exchange.backend is backend:
+                exchange.hedge()
 
     def silent(self, backend: Backend, why: str) -> None:
         """A backend does not answer probes: requests that wait for it, and may, go elsewhere."""
         if self.table.mark_silent(backend, why):
             log.warning("leaving %s at %s while there is another: %s", backend.name, backend.entry.url, why)
+            self._tell(backend, "silent")
         for exchange in list(self.exchanges):
             if exchange.backend is backend:
                 exchange.reroute(why)
@@ -213,6 +225,10 @@ class Proxy:
         if self.table.mark_up(backend):
             log.info("using %s at %s again: %s", backend.name, backend.entry.url, why)
             self._tell(backend, "up")
+
+    def _ask_often(self, backend: Backend) -> None:
+        if self.found_down is not None:
+            self.found_down(backend)
 
     # what other processes of this router have found out
 
@@ -223,8 +239,11 @@ class Proxy:
     def heard_down(self, backend: Backend, reason: str) -> None:
         if self.table.mark_down(backend, reason, self.clock()):
             self.pool(backend).drop_idle()
-            if self.found_down is not None:
-                self.found_down(backend)
+            self._ask_often(backend)
+
+    def heard_silent(self, backend: Backend, reason: str) -> None:
+        if self.table.mark_silent(backend, reason):
+            self._ask_often(backend)
 
     def heard_up(self, backend: Backend, _: str) -> None:
         self.table.mark_up(backend)

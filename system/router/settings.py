@@ -46,6 +46,13 @@ class RouterConfig(ComponentConfig):
     probe_interval: Annotated[Duration, "how often a backend is probed"] = 1.0
     probe_failures: Annotated[int, "probes without an answer after which a backend is a last resort"] = 2
     probe_timeout: Annotated[Duration, "how long a backend may take to answer a probe"] = 1.0
+    suspect_after: Annotated[
+        Duration,
+        "silence of a backend that owes answers after which it is asked for a sign of life; 0: never",
+    ] = 0.1
+    suspect_timeout: Annotated[
+        Duration, "how long it may take to give one before requests are sent elsewhere as well"
+    ] = 0.5
     connect_timeout: Annotated[Duration, "how long a connection to a backend may take"] = 2.0
     first_byte_timeout: Annotated[Duration, "how long a backend may take to begin its answer"] = 600.0
     gap_timeout: Annotated[Duration, "how long a backend may pause within its answer"] = 300.0

@@ -78,6 +78,8 @@ class Shared:
         for backend in proxy.table.backends.values():
             if backend.down_since is not None:
                 self._tell(backend, "down")
+            elif backend.silent:
+                self._tell(backend, "silent")
             if backend.breaker.version:
                 self._tell(backend, "breaker")
 
@@ -105,6 +107,8 @@ class Shared:
             self._others[message["from"]] = Sums.from_json(message["counts"])
         elif "down" in message:
             self._about(message["down"], message, proxy, proxy.heard_down)
+        elif "silent" in message:
+            self._about(message["silent"], message, proxy, proxy.heard_silent)
         elif "up" in message:
             self._about(message["up"], message, proxy, proxy.heard_up)
         elif "breaker" in message:
