@@ -2,8 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from functools import partial
 from threading import BoundedSemaphore
 from typing import Any
@@ -16,6 +15,7 @@ from system.worker.binding import BadOutput, bind, collect
 from system.worker.capabilities import Capability
 from system.worker.context import Context, Stream
 from system.worker.messages import InferInputTensor, ModelInferRequest, ModelInferResponse
+from system.worker.pool import Pool
 
 AHEAD = 16  # answers that a handler in a thread may be ahead of who reads its stream
 
@@ -80,10 +80,10 @@ class Calls:
     """Where handlers run."""
 
     def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, "handler")
+        self._pool = Pool(threads)
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
 
     async def whole(self, call: Call) -> dict[str, Tensor]:
         """The outputs of a handler that answers once."""
@@ -92,7 +92,7 @@ class Calls:
             return call.outputs(await capability.function(*call.arguments, **call.keywords))
         if capability.inline:
             return call.outputs(capability.function(*call.arguments, **call.keywords))
-        outputs: dict[str, Tensor] = await self._in_thread(partial(_run, call))
+        outputs: dict[str, Tensor] = await self._pool.run(partial(_run, call))
         return outputs
 
     async def streamed(self, call: Call) -> AsyncIterator[dict[str, Tensor]]:
@@ -123,14 +123,11 @@ class Calls:
     async def _feed(self, call: Call, stream: Stream) -> None:
         capability = call.capability
         if capability.generates:
-            await self._in_thread(partial(_drain, call, stream))
+            await self._pool.run(partial(_drain, call, stream))
         elif capability.is_async:
             await capability.function(*call.arguments, stream)
         else:
-            await self._in_thread(partial(capability.function, *call.arguments, stream))
-
-    async def _in_thread(self, work: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            await self._pool.run(partial(capability.function, *call.arguments, stream))
 
 
 def _run(call: Call) -> dict[str, Tensor]:
