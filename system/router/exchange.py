@@ -5,6 +5,7 @@ only be told. The client leaving ends the attempt, wherever it is: the backend s
 """
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from system.router.asked import Asked
@@ -138,7 +139,7 @@ class Exchange:
     def head(self, head: Head) -> None:
         assert self.backend is not None
         if head.status in (429, 503) and head.retry_after:
-            self.proxy.rest(self.backend, retry_after(head.retry_after))
+            self.proxy.rest(self.backend, retry_after(head.retry_after, datetime.now(UTC)))
         if head.status in RETRIED_STATUSES and self._may_repeat(sent=True, free=False):
             self._repeat(Outcome.of_status(head.status), f"status {head.status}")
             return

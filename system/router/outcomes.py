@@ -2,6 +2,8 @@
 
 import errno
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import Enum
 
 from system.breaker import Verdict
@@ -91,6 +93,12 @@ def is_repeatable(method: bytes, path: bytes) -> bool:
     return path.removeprefix(b"/v1") in REPEATABLE if method == b"POST" else method in SAFE
 
 
-def retry_after(value: bytes, longest: float = 60.0) -> float:
-    """Seconds of a Retry-After header; a date or nonsense asks for nothing."""
-    return min(float(value), longest) if value.isdigit() and len(value) < 9 else 0.0
+def retry_after(value: bytes, now: datetime, longest: float = 60.0) -> float:
+    """Seconds that a Retry-After header asks for, as a number or as a date; nonsense asks for nothing."""
+    if value.isdigit():
+        return min(float(value), longest)
+    try:
+        until = parsedate_to_datetime(value.decode("ascii"))
+    except ValueError:
+        return 0.0
+    return min(max(0.0, (until.astimezone(UTC) - now).total_seconds()), longest)
