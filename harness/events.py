@@ -214,6 +214,9 @@ class LoadFinished(Event):
 CUT_OFF = "still under way when its load ended"
 """The `error` of a request whose outcome nobody waited for."""
 
+LEFT = "the client left, as it was told to"
+"""The `error` of a request that its client gave up on purpose."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDone(Event):
@@ -221,8 +224,9 @@ class RequestDone(Event):
 
     `outcome`: ok | error | unknown. `claims` are the identity headers seen on the answer, by header name in
     lower case; `served_by` is the name taken from them (or from the content). `first_byte` and `ended` are
-    seconds since the run began. `chunks` and `complete` belong to streams. `query` holds the conditions of a
-    question to a registry: then `served_by` is the replica that it named, `content` where that is reached.
+    seconds since the run began. `chunks`, `first_chunk` (when it came) and `complete` belong to streams.
+    `session` is what requests that belong together have in common. `query` holds the conditions of a question
+    to a registry: then `served_by` is the replica that it named, `content` where that is reached.
     """
 
     kind: ClassVar[str] = "request"
@@ -238,12 +242,37 @@ class RequestDone(Event):
     status: int | None = None
     stream: bool = False
     chunks: int = 0
+    first_chunk: float | None = None
     complete: bool = True
+    session: str = ""
     answered_model: str = ""
     content: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
     served_by: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inferred(Event):
+    """What an inference call was sent and answered; its RequestDone has the same `id`.
+
+    `code` is the gRPC status' name, `error` its text or what is wrong with the answer. The inputs follow from
+    `number`, `seed`, `inputs` and `sizes` (`harness.tensor_recipes.made`). `answers` holds the outputs by
+    name, one mapping for each answer of a stream, as `harness.tensors.keep` makes them. `tries` are the
+    endpoints that failed before, and how.
+    """
+
+    kind: ClassVar[str] = "inferred"
+    load: str
+    id: str
+    code: str
+    number: int
+    seed: int
+    inputs: Mapping[str, str]
+    sizes: Mapping[str, str] = field(default_factory=dict)
+    answers: tuple[Mapping[str, Any], ...] = ()
+    tries: tuple[str, ...] = ()
     error: str = ""
 
 

@@ -8,6 +8,7 @@ from harness.kinds import Kinds
 CHECKS: Kinds[Check] = Kinds(
     "check",
     {
+        "affinity": "harness.checks.affinity:Affinity",
         "assigned": "harness.checks.assigned:Assigned",
         "availability": "harness.checks.availability:Availability",
         "distribution": "harness.checks.distribution:Distribution",
@@ -15,10 +16,12 @@ CHECKS: Kinds[Check] = Kinds(
         "http": "harness.checks.http:Http",
         "logs": "harness.checks.logs:Logs",
         "models": "harness.checks.models:Models",
+        "moved": "harness.checks.moved:Moved",
         "no_ghosts": "harness.checks.no_ghosts:NoGhosts",
         "registered": "harness.checks.registered:Registered",
         "right_model": "harness.checks.right_model:RightModel",
         "routing": "harness.checks.routing:Routing",
+        "served_by": "harness.checks.served_by:ServedBy",
         "unregistered": "harness.checks.unregistered:Unregistered",
     },
 )

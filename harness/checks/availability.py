@@ -33,8 +33,8 @@ class Availability:
     expect: {availability: 99%, max_gap: 500ms}
     ```
 
-    A request without an answer in its time limit has failed. One that was still under way when its load ended
-    is not counted.
+    A request without an answer in its time limit has failed. One that was still under way when its load
+    ended, or when its client left on purpose, is not counted.
     """
 
     share: Percent
@@ -82,7 +82,7 @@ class Availability:
         return found
 
 
-_CUT = "every request was still under way when its load ended"
+_CUT = "every request was still under way when its load ended, or its client left"
 
 
 def _longest_gap(requests: Sequence[RequestDone]) -> tuple[float, float]:

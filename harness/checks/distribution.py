@@ -48,12 +48,12 @@ class Distribution:
     A correct policy fails with a chance of at most `alpha`; a share that is off by `detect` is found with a
     chance of at least `power`. Both follow from the number of requests, which `requests: auto` chooses; with
     too few of them the verdict is *unknown*. `weighted` expects shares in proportion to the weights; all
-    others expect equal shares (of `least-outstanding` that is true for services of equal speed). Requests
-    that failed are not counted: `availability` judges those. A model that one service alone offers is *not
-    applicable*.
+    others expect equal shares (of `least-outstanding` and `two-choices` that is true for services of equal
+    speed). Requests that failed are not counted: `availability` judges those. A model that one service alone
+    offers is *not applicable*.
     """
 
-    policy: Literal["round-robin", "random", "weighted", "least-outstanding", "even"]
+    policy: Literal["round-robin", "random", "weighted", "least-outstanding", "two-choices", "even"]
     """What spreads the requests."""
     _: KW_ONLY
     over: tuple[RegisteredName, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from harness.checks.words import clock_time, listed, sentences
-from harness.events import CUT_OFF, Seen
+from harness.events import CUT_OFF, LEFT, Seen
 from harness.history import of
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def is_ok(done: RequestDone) -> bool:
 
 
 def was_cut_off(done: RequestDone) -> bool:
-    """Whether the end of its load kept a request from an outcome: nobody knows what it would have been."""
-    return done.outcome == "unknown" and done.error == CUT_OFF
+    """Whether the end of its load, or its client, kept a request from an outcome that nobody knows now."""
+    return done.outcome == "unknown" and done.error in (CUT_OFF, LEFT)
 
 
 def claimants(done: RequestDone, facts: Facts) -> dict[str, ServiceFacts]:

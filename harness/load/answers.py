@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from harness.diagnosis import explain_unreachable
-from harness.events import CUT_OFF, RequestDone
+from harness.events import CUT_OFF, LEFT, RequestDone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -36,6 +36,9 @@ class Asked:
     json: Any = None
     body: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    session: str = ""
+    leave_after: float | None = None
+    """Seconds after which the client goes away, whatever has come until then."""
 
 
 @asynccontextmanager
@@ -64,23 +67,29 @@ async def exchange(
         url=asked.url,
         model=asked.model,
         stream=asked.stream,
+        session=asked.session,
         outcome="unknown",
         started=now(),
         ended=now(),
         complete=False,
     )
     headers = {"x-request-id": asked.id, **asked.headers}
+    patience = asyncio.timeout(asked.leave_after)
     try:
-        async with pool.request(
-            asked.method, asked.url, json=asked.json, data=asked.body, headers=headers
-        ) as answer:
+        async with (
+            patience,
+            pool.request(
+                asked.method, asked.url, json=asked.json, data=asked.body, headers=headers
+            ) as answer,
+        ):
             done = replace(done, first_byte=now(), status=answer.status, claims=claims_of(answer, client))
             done = await read(answer, done)
     except asyncio.CancelledError:
         # Only the load's own end cancels an exchange: it is recorded, and the sender sees the end itself.
         done = replace(done, outcome="unknown", error=CUT_OFF)
     except TimeoutError:
-        done = replace(done, outcome="unknown", error=f"no whole answer within {pool.timeout.total:g} s")
+        late = LEFT if patience.expired() else f"no whole answer within {pool.timeout.total:g} s"
+        done = replace(done, outcome="unknown", error=late)
     except (aiohttp.ClientError, OSError) as error:
         done = replace(done, outcome="error", error=explain_unreachable(asked.url, error))
     done = replace(done, ended=now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import aiohttp
@@ -13,13 +14,18 @@ from pydantic import Field
 from harness.load.answers import CONTENT_KEPT, Asked, exchange, session
 from harness.load.traffic import Plan, drive
 from harness.options import ModelName, ServiceName
-from harness.quantities import Duration, Rate
+from harness.quantities import Duration, Rate, Size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.events import RequestDone
     from harness.load.base import Client
 
 PATH = "/v1/chat/completions"
+SESSION_HEADER = "session"
+LONG_PREFIX = 1024
+"""Characters that the prompts of one session have in common where only they tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,7 @@ class Chat:
     ```yaml
     load: {chat: model-1, at: router, requests: auto, concurrency: 8}
     load: {chat: model-1, at: router, rate: 50/s, for: 5s, stream: true}
+    load: {chat: model-1, at: router, requests: 200, sessions: 40}
     ```
     """
 
@@ -49,6 +56,14 @@ class Chat:
     """Ask for a stream of chunks."""
     prompt: str = "Hello"
     """What the user says."""
+    prompt_size: Annotated[Size, Field(le=64 * 2**20)] | None = None
+    """How long that is, in bytes: it is repeated, and cut."""
+    sessions: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Requests belong to so many sessions, in turn; they are the same ones in every load. 0: to none."""
+    session_by: Literal["key", "header", "prefix"] = "key"
+    """What tells the session: `prompt_cache_key`, the header `session`, or only how its prompts begin."""
+    leave_after: Annotated[Duration, Field(gt=0)] | None = None
+    """The client leaves so long after it asked, in the middle of the answer or before it."""
     timeout: Duration = 30.0
     """How long one answer may take."""
 
@@ -62,18 +77,44 @@ class Chat:
             rate=self.rate,
             seconds=self.seconds,
         )
+        read = partial(read_stream, now=client.history.now) if self.stream else read_plain
         async with session(client, plan.concurrency, self.timeout) as pool:
 
             async def send(number: int) -> RequestDone:
-                asked = self._asked(plan.url, f"{client.id_prefix}-{client.load}-{number:06d}")
-                return await exchange(pool, client, asked, read_stream if self.stream else read_plain)
+                asked = self._asked(plan.url, f"{client.id_prefix}-{client.load}-{number:06d}", number)
+                return await exchange(pool, client, asked, read)
 
             await drive(plan, client, send)
 
-    def _asked(self, url: str, request_id: str) -> Asked:
-        message = {"role": "user", "content": self.prompt}
+    def _asked(self, url: str, request_id: str, number: int) -> Asked:
+        name = f"session-{number % self.sessions:03d}" if self.sessions else ""
+        message = {"role": "user", "content": self._said(name, number)}
         body: dict[str, Any] = {"model": self.model, "messages": [message], "stream": self.stream}
-        return Asked(id=request_id, method="POST", url=url, model=self.model, stream=self.stream, json=body)
+        by = self.session_by if name else ""
+        return Asked(
+            id=request_id,
+            method="POST",
+            url=url,
+            model=self.model,
+            stream=self.stream,
+            json=body | ({"prompt_cache_key": name} if by == "key" else {}),
+            headers={SESSION_HEADER: name} if by == "header" else {},
+            session=name,
+            leave_after=self.leave_after,
+        )
+
+    def _said(self, name: str, number: int) -> str:
+        """The prompt: as long as asked for, and with a beginning of its session's own where that tells it."""
+        said = self.prompt if self.prompt_size is None else long_text(self.prompt, int(self.prompt_size))
+        if name and self.session_by == "prefix":
+            return f"{long_text(f'This is {name}. ', LONG_PREFIX)} {number}: {said}"
+        return said
+
+
+def long_text(text: str, size: int) -> str:
+    """A text of so many bytes, made by repeating one."""
+    piece = (text or " ").encode()
+    return (piece * (size // len(piece) + 1))[:size].decode("utf-8", "ignore")
 
 
 async def read_plain(answer: aiohttp.ClientResponse, done: RequestDone) -> RequestDone:
@@ -90,13 +131,17 @@ async def read_plain(answer: aiohttp.ClientResponse, done: RequestDone) -> Reque
     return replace(done, outcome="ok", answered_model=answered, content=content[:CONTENT_KEPT], complete=True)
 
 
-async def read_stream(answer: aiohttp.ClientResponse, done: RequestDone) -> RequestDone:
+async def read_stream(
+    answer: aiohttp.ClientResponse, done: RequestDone, now: Callable[[], float]
+) -> RequestDone:
     """Take in a streamed completion; ok is a 2xx whose stream ends with `data: [DONE]`."""
     if not answer.ok or answer.content_type != "text/event-stream":
         return await _refused_stream(answer, done)
     chunks, content, answered, complete, broken = 0, "", "", False, ""
+    first: float | None = None
     try:
         async for data in sse_data(answer):
+            first = now() if first is None else first
             if data == "[DONE]":
                 complete = True
                 continue
@@ -121,6 +166,7 @@ async def read_stream(answer: aiohttp.ClientResponse, done: RequestDone) -> Requ
         answered_model=answered,
         content=content[:CONTENT_KEPT],
         chunks=chunks,
+        first_chunk=first,
         complete=complete,
     )
 

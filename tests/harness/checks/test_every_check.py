@@ -19,12 +19,15 @@ from harness.verdict import Status
 from tests.harness.checks.story import ALL_NAMES, Story
 
 SMALLEST: dict[str, Any] = {
+    "affinity": (1.0,),
     "assigned": ("all",),
     "availability": (1.0,),
     "distribution": ("even",),
     "healthy": ("all",),
     "models": ("all",),
+    "moved": ("none",),
     "registered": ("all",),
+    "served_by": (("babysitter-a-server",),),
     "unregistered": (("babysitter-a",),),
 }
 """Arguments of the smallest instance, where there is a main option."""

@@ -9,11 +9,11 @@ import pytest
 from aiohttp import web
 
 from harness.clock import SystemClock
-from harness.events import LoadFinished, LoadStarted, RequestDone
+from harness.events import LEFT, LoadFinished, LoadStarted, RequestDone
 from harness.evidence import Facts, ServiceFacts
 from harness.history import History, of
 from harness.load.base import Client
-from harness.load.chat import PATH, Chat
+from harness.load.chat import PATH, SESSION_HEADER, Chat
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FACTS = Facts(
@@ -224,3 +224,96 @@ def test_a_load_that_is_ended_records_what_was_under_way() -> None:
     assert history.records[-1].event == LoadFinished(
         load="l", sent=len(done), ok=0, failed=0, unknown=len(done)
     )
+
+
+def recording(asked: list[tuple[str, str, str]]) -> Handler:
+    """Answers, and notes each request's key, header and prompt."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        said = body["messages"][0]["content"]
+        asked.append((body.get("prompt_cache_key", ""), request.headers.get(SESSION_HEADER, ""), said))
+        return web.json_response({"model": "model-1", "choices": [{"message": {"content": "hi"}}]})
+
+    return handler
+
+
+def test_sessions_take_turns_and_are_told_by_their_key() -> None:
+    """Four requests of two sessions name them in turn, in the body and in the record."""
+    asked: list[tuple[str, str, str]] = []
+    done = requests_of(send(Chat("model-1", requests=4, sessions=2), recording(asked)))
+    names = ["session-000", "session-001"] * 2
+    assert asked == [(name, "", "Hello") for name in names]
+    assert [request.session for request in done] == names
+
+
+def test_a_session_may_be_told_by_a_header() -> None:
+    """Then the body says nothing of it."""
+    asked: list[tuple[str, str, str]] = []
+    send(Chat("model-1", requests=1, sessions=1, session_by="header"), recording(asked))
+    assert asked == [("", "session-000", "Hello")]
+
+
+def test_a_session_may_be_told_by_how_its_prompts_begin() -> None:
+    """Prompts of one session have a long beginning in common, those of two have none; no two are the same."""
+    asked: list[tuple[str, str, str]] = []
+    send(Chat("model-1", requests=4, sessions=2, session_by="prefix"), recording(asked))
+    one, other, again, _ = [prompt for _, _, prompt in asked]
+    assert one[:1024] == again[:1024] != other[:1024]
+    assert one != again
+    assert {(key, header) for key, header, _ in asked} == {("", "")}
+
+
+def test_a_prompt_is_as_long_as_asked_for() -> None:
+    """In bytes, to the byte."""
+    asked: list[tuple[str, str, str]] = []
+    send(Chat("model-1", requests=1, prompt_size=51_201.0), recording(asked))
+    assert len(asked[0][2].encode()) == 51_201
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_may_leave_before_the_answer(stream: bool) -> None:
+    """The server sees its connection close; the record says that it was the client's own doing."""
+    seen: list[str] = []
+
+    async def slow(_: web.Request) -> web.StreamResponse:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            seen.append("left")
+            raise
+        raise AssertionError
+
+    async def main() -> RequestDone:
+        history = History(SystemClock())
+        app = web.Application()
+        app.router.add_post(PATH, slow)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        client = Client(
+            load="l",
+            history=history,
+            facts=FACTS,
+            urls={"": f"http://127.0.0.1:{runner.addresses[0][1]}"},
+            headers={},
+        )
+        await Chat("model-1", requests=1, stream=stream, leave_after=0.05).run(client)
+        async with asyncio.timeout(5):
+            while not seen:  # noqa: ASYNC110 - the handler has no event of ours
+                await asyncio.sleep(0.01)
+        await runner.cleanup()
+        return requests_of(history)[0]
+
+    done = asyncio.run(main())
+    assert (done.outcome, done.error) == ("unknown", LEFT)
+    assert seen == ["left"]
+
+
+def test_when_the_first_chunk_came_is_recorded() -> None:
+    """It lies between the first byte of the head and the end."""
+    chunk = json.dumps({"model": "model-1", "choices": [{"delta": {"content": "x"}}]})
+    (done,) = requests_of(send(Chat("model-1", requests=1, stream=True), streaming(chunk, chunk, "[DONE]")))
+    assert done.first_byte is not None
+    assert done.first_chunk is not None
+    assert done.started <= done.first_byte <= done.first_chunk <= done.ended
