@@ -11,6 +11,7 @@ CHECKS: Kinds[Check] = Kinds(
         "affinity": "harness.checks.affinity:Affinity",
         "assigned": "harness.checks.assigned:Assigned",
         "availability": "harness.checks.availability:Availability",
+        "circuits": "harness.checks.circuits:Circuits",
         "distribution": "harness.checks.distribution:Distribution",
         "healthy": "harness.checks.healthy:Healthy",
         "http": "harness.checks.http:Http",

@@ -5,6 +5,7 @@ A view is a JSON value, the same whatever the protocol:
 - `services`  `{name: {"url": str, "host": str, "port": int, "healthy": bool, "models": [str], "metadata":
 {..}}}`
 - `replicas`  `{replica id: {"endpoint": str, "capabilities": [{..}], "routable": bool}}`
+- `circuits`  `{worker id: {provider: "CLOSED" | "OPEN" | "HALF_OPEN"}}`, of the processes that were met
 - `models`    `{"models": [str, ...]}`, in the answer's order, repeats kept
 - `health`    `{"status": int, "body": JSON or text}`
 - `http:URL`  `{"status": int, "headers": {lower-case name: value}, "body": str, "json": JSON or null}`

@@ -22,6 +22,7 @@ SMALLEST: dict[str, Any] = {
     "affinity": (1.0,),
     "assigned": ("all",),
     "availability": (1.0,),
+    "circuits": ({"openai": "OPEN"},),
     "distribution": ("even",),
     "healthy": ("all",),
     "models": ("all",),

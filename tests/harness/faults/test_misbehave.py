@@ -189,6 +189,6 @@ def test_mistakes_are_seen_before_the_start(tmp_path: Path) -> None:
 
     assert Misbehave("mock", how={"fail": 500}).lint(services) == []
     assert mistakes(file) == [
-        f"4: {deaf}",
         "4: misbehave says nothing to do wrong: write 'how: {fail: 500}'",
+        f"4: {deaf}",
     ]
