@@ -49,7 +49,7 @@ def _exited(event: ServiceExited) -> tuple[str, str]:
 
 def _request(event: RequestDone) -> tuple[str, str]:
     answered = f"answered by {event.served_by}" if event.served_by else "answered by nobody known"
-    return "request", f"{event.id} {event.model}: {event.error or event.status}, {answered}"
+    return "request", f"{event.id} {event.model}: {event.error or event.status or event.outcome}, {answered}"
 
 
 _SAY: Mapping[type[Any], Callable[[Any], tuple[str, str]]] = {

@@ -12,6 +12,7 @@ from harness.events import (
     FaultRequested,
     HostDown,
     HostUp,
+    Inferred,
     RequestDone,
     RequestLogged,
     Seen,
@@ -57,7 +58,8 @@ def hosts_of(
     manifest: Manifest, records: Sequence[Record], faults: Sequence[FaultReport], end: float
 ) -> tuple[HostReport, ...]:
     """The hosts in the topology's order, each with its services' states."""
-    records = [record for record in records if not isinstance(record.event, RequestDone | RequestLogged)]
+    many = RequestDone | Inferred | RequestLogged
+    records = [record for record in records if not isinstance(record.event, many)]
     addresses = {e.host: e.address for _, e in of(records, HostUp)} | {
         host: address for host, address in manifest.hosts.items() if address
     }

@@ -16,6 +16,7 @@ from harness.events import (
     FaultUnproven,
     HostDown,
     HostUp,
+    Inferred,
     LoadFinished,
     LoadStarted,
     LogRead,
@@ -72,7 +73,8 @@ class Story:
         if isinstance(event, Seen):
             return record.n not in self._repeats
         return not (
-            isinstance(event, RequestLogged) or (isinstance(event, RequestDone) and event.outcome == "ok")
+            isinstance(event, RequestLogged | Inferred)
+            or (isinstance(event, RequestDone) and event.outcome == "ok")
         )
 
     def line(self, record: Record, about: str = "") -> Line:
@@ -162,7 +164,7 @@ def _request(e: RequestDone) -> Told:
     answer = " ".join(
         part
         for part in (
-            f"HTTP {e.status}" if e.status else "no status",
+            f"HTTP {e.status}" if e.status else _without_status(e),
             f"from {e.served_by}" if e.served_by else "",
             f"for {e.model}" if e.model else "",
         )
@@ -171,6 +173,16 @@ def _request(e: RequestDone) -> Told:
     what = e.error or ("ok" if e.outcome == "ok" else f"outcome {e.outcome}")
     text = f"request {e.id}: {_short(what)} - {answer}, {(e.ended - e.started) * 1000:.0f} ms"
     return e.load, text, "" if e.outcome == "ok" else "bad"
+
+
+def _without_status(e: RequestDone) -> str:
+    return e.method if e.url.startswith("grpc:") else "no status"
+
+
+def _inferred(e: Inferred) -> Told:
+    tries = f" after {'; '.join(e.tries)}" if e.tries else ""
+    outputs = ", ".join(f"{n} {t['datatype']}{t['shape']}" for answer in e.answers for n, t in answer.items())
+    return e.load, f"call {e.id}: {e.code}{tries}, answered {_short(outputs or e.error or 'nothing')}", ""
 
 
 def _load(e: LoadStarted) -> Told:
@@ -228,6 +240,7 @@ TELL: dict[type[Event], Callable[[Any], Told]] = {
     LoadStarted: _load,
     LoadFinished: _load_end,
     RequestDone: _request,
+    Inferred: _inferred,
     Called: _called,
     RequestLogged: lambda e: (e.service, f"logged request {e.request} ({e.log}:{e.line})", ""),
     LogRead: _read,

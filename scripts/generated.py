@@ -14,13 +14,18 @@ Files = dict[Path, str]
 
 
 def protos() -> Files:
-    """system/proto/*.proto -> messages, their types, and gRPC stubs beside them."""
-    sources = sorted((ROOT / "system" / "proto").glob("*.proto"))
-    if not sources:
-        return {}
+    """Messages and their types beside each *.proto; for the system's gRPC stubs as well."""
+    return {
+        **compiled(ROOT / "system" / "proto", "python_out", "pyi_out", "grpc_python_out"),
+        **compiled(ROOT / "harness" / "protocols", "python_out", "pyi_out"),
+    }
+
+
+def compiled(folder: Path, *outputs: str) -> Files:
+    sources = sorted(folder.glob("*.proto"))
     with tempfile.TemporaryDirectory() as directory:
         out = Path(directory)
-        targets = [f"--{kind}={out}" for kind in ("python_out", "pyi_out", "grpc_python_out")]
+        targets = [f"--{kind}={out}" for kind in outputs]
         compiler = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT}", *targets]
         subprocess.run([*compiler, *map(str, sources)], check=True)
         return {

@@ -15,6 +15,7 @@ CHECKS: Kinds[Check] = Kinds(
         "distribution": "harness.checks.distribution:Distribution",
         "healthy": "harness.checks.healthy:Healthy",
         "http": "harness.checks.http:Http",
+        "infer_result": "harness.checks.infer_result:InferResult",
         "logs": "harness.checks.logs:Logs",
         "models": "harness.checks.models:Models",
         "moved": "harness.checks.moved:Moved",

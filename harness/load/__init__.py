@@ -10,6 +10,7 @@ LOADS: Kinds[Load] = Kinds(
     {
         "chat": "harness.load.chat:Chat",
         "http": "harness.load.http:Http",
+        "infer": "harness.load.infer:Infer",
         "route": "harness.load.route:Route",
     },
 )

@@ -9,6 +9,7 @@ PROTOCOLS: Kinds[WireProtocol] = Kinds(
     "protocol",
     {
         "capability_registry": "harness.protocols.capability_registry:CapabilityRegistry",
+        "kserve": "harness.protocols.kserve:KServe",
         "failover_gateway": "harness.protocols.failover_gateway:FailoverGateway",
         "openai": "harness.protocols.openai:OpenAI",
         "service_registry": "harness.protocols.service_registry:ServiceRegistry",

@@ -25,6 +25,7 @@ SMALLEST: dict[str, Any] = {
     "circuits": ({"openai": "OPEN"},),
     "distribution": ("even",),
     "healthy": ("all",),
+    "infer_result": ({"product": "a * b"},),
     "models": ("all",),
     "moved": ("none",),
     "registered": ("all",),
