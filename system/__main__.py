@@ -9,6 +9,7 @@ PROGRAMS = {
     "router": "system.router.program:PROGRAM",
     "babysitter": "system.babysitter.program:PROGRAM",
     "worker": "system.worker.program:PROGRAM",
+    "gateway": "system.gateway.program:PROGRAM",
 }
 
 

@@ -2,7 +2,7 @@
 
 `port: Annotated[Port, "the port to listen on"] = 18000` gives `--port`, the key `port`, the variable
 `MUSTER_<NAME>_PORT`, the default and the help. A flag wins over the environment, that over the file, and that
-over the default. Marks inside Annotated: a plain string is the help, `Positional` and `InFile` are below.
+over the default. Marks inside Annotated: a plain string is the help, the others are below.
 """
 
 import argparse
@@ -38,6 +38,13 @@ class AlsoFlag:
     flag: str
 
 
+@dataclass(frozen=True, slots=True)
+class AlsoVariable:
+    """Marks a variable that others have named: `AlsoVariable("REDIS_HOST")`. Ours wins over it."""
+
+    variable: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One field, as the command line, the file and the environment see it."""
@@ -45,6 +52,8 @@ class Setting:
     name: str
     key: str
     flags: tuple[str, ...]
+    variables: tuple[str, ...]
+    """Those that others have named."""
     positional: bool
     help: str
     shape: Shape
@@ -72,6 +81,7 @@ def _setting(name: str, hint: Any, default: Any) -> Setting:
         name=name,
         key=next((mark.key for mark in marks if isinstance(mark, InFile)), name),
         flags=("--" + name.replace("_", "-"), *also),
+        variables=tuple(mark.variable for mark in marks if isinstance(mark, AlsoVariable)),
         positional=any(isinstance(mark, Positional) for mark in marks),
         help=next((mark for mark in marks if isinstance(mark, str)), ""),
         shape=shape_of(hint),
@@ -170,7 +180,8 @@ def _joined(shape: Shape, raw: Any) -> Any:
 def _from_environment(
     program: str, settings: list[Setting], environ: Mapping[str, str]
 ) -> dict[str, tuple[str, Any]]:
-    names = {
+    names = {variable: setting.name for setting in settings for variable in setting.variables}
+    names |= {
         f"MUSTER_{program}_{setting.name}".upper().replace("-", "_"): setting.name for setting in settings
     }
     found = {name: (variable, environ[variable]) for variable, name in names.items() if environ.get(variable)}

@@ -1,0 +1,66 @@
+"""What every provider is: settings, a question answered whole, a question answered piece by piece."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from system.gateway.values import Answer, Chat, Chunk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSettings:
+    """Who is asked, and how."""
+
+    kind: str
+    model: str
+    name: str = ""
+    priority: int = 1
+    api_key: str = field(default="", repr=False)
+    base_url: str | None = None
+    timeout: float = 30.0
+    """Seconds a whole answer may take, and a stream may pause."""
+    retries: int = 0
+    """How often the same provider is asked again before another one is."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.kind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """Where a request that has a provider's own shape is sent as it is."""
+
+    url: str
+    headers: bytes = field(repr=False)
+    """Complete lines, the key among them."""
+
+
+class Provider(ABC):
+    """One provider. Every failure is raised as a ProviderError that says whether another may be tried."""
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self.model = settings.model
+        self.priority = settings.priority
+
+    @property
+    def wire(self) -> Wire | None:
+        """Where OpenAI's bytes are understood as they are; None where they must be translated."""
+        return None
+
+    def cannot(self, chat: Chat) -> str:
+        """What of this question the provider has no words for; empty if nothing."""
+        return ""
+
+    @abstractmethod
+    async def complete(self, chat: Chat) -> Answer:
+        """The whole answer."""
+
+    @abstractmethod
+    def stream(self, chat: Chat) -> AsyncGenerator[Chunk, None]:
+        """The answer as it comes; the last chunk has a finish reason."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close every connection."""

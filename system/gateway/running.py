@@ -1,0 +1,38 @@
+"""An engine with everything it needs, as an async context manager: providers and breakers."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from system.gateway.breakers import BreakerSettings, opened
+from system.gateway.engine import Engine
+from system.gateway.providers import ProviderSettings, make
+from system.gateway.settings import GatewayConfig
+from system.gateway.strategies import Options
+
+
+def breaker_settings(config: GatewayConfig, providers: Sequence[ProviderSettings]) -> BreakerSettings:
+    """What the breakers are told."""
+    return BreakerSettings(
+        providers=tuple(one.name for one in providers),
+        strategy=config.strategy,
+        options=Options(
+            threshold=config.threshold,
+            window=config.window,
+            min_volume=config.min_volume,
+            failure_share=config.failure_share,
+            slow_share=config.slow_share,
+            slow_after=config.slow_after,
+        ),
+        recovery=config.recovery,
+    )
+
+
+@asynccontextmanager
+async def engine_of(config: GatewayConfig, providers: Sequence[ProviderSettings]) -> AsyncIterator[Engine]:
+    """Entered when it may be asked, left when every connection is closed."""
+    async with opened(breaker_settings(config, providers)) as breakers:
+        engine = Engine([make(one) for one in providers], breakers)
+        try:
+            yield engine
+        finally:
+            await engine.close()
