@@ -1,6 +1,6 @@
 """What a deployment owns in a container engine, found by its label and removed. Standard library only.
 
-The reaper uses it, so it speaks to the engine by itself: over its unix socket or plain TCP.
+The reaper uses it, so it speaks to the engine by itself, without the SDK.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ import http.client
 import json
 import socket
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-SOCKET = "unix:///var/run/docker.sock"
+    from harness.engine_place import EnginePlace
+
 LABEL = "muster.deployment"
 RUN_LABEL = "muster.run"
 MACHINE = "muster.machine"
 API = "/v1.40"
-_TIMEOUT = 30.0
 
 
 def machine() -> str:
@@ -27,23 +27,10 @@ def machine() -> str:
     return socket.gethostname()
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("engine", timeout=_TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 class Containers:
     """The containers, networks and volumes of one deployment; of all, where `deployment` is empty."""
 
-    def __init__(self, engine: str, deployment: str) -> None:
+    def __init__(self, engine: EnginePlace, deployment: str) -> None:
         self._engine = engine
         self._label = f"{LABEL}={deployment}" if deployment else LABEL
         self._found: list[tuple[str, str]] = []
@@ -54,7 +41,7 @@ class Containers:
             found = list(self._list())
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._found = []
-            return [f"whatever the engine at {self._engine} holds, which does not answer ({error})"]
+            return [f"whatever the engine at {self._engine.url} holds, which does not answer ({error})"]
         self._found = [(path, words) for path, words, _ in found]
         return [words for _, words in self._found]
 
@@ -81,7 +68,7 @@ class Containers:
             yield f"/volumes/{each['Name']}?force=1", f"volume {each['Name']}", each["Labels"]
 
     def _ask(self, method: str, path: str) -> Any:
-        connection = self._connection()
+        connection = self._engine.connection()
         try:
             connection.request(method, API + path)
             answer = connection.getresponse()
@@ -92,9 +79,3 @@ class Containers:
             msg = f"{answer.status} {body[:200].decode(errors='replace')}"
             raise OSError(msg)
         return json.loads(body) if method == "GET" else None
-
-    def _connection(self) -> http.client.HTTPConnection:
-        where = urlsplit(self._engine)
-        if where.scheme == "unix":
-            return _UnixConnection(where.path)
-        return http.client.HTTPConnection(where.hostname or "", where.port or 2375, timeout=_TIMEOUT)

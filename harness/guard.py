@@ -19,8 +19,12 @@ from harness.leases import DEPLOYMENTS, hold
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from harness.engine_place import EnginePlace
+
 _START_WITHIN = 20.0
 _END_WITHIN = 5.0
+_PASSED_ON = ("HOME", "PATH", "SSH_AUTH_SOCK")
+"""What the reaper may need to log in where an engine is."""
 
 
 @asynccontextmanager
@@ -31,7 +35,7 @@ async def guarded(
     deployment: str,
     kinds: Sequence[str],
     leases: Sequence[int] = (),
-    engine: str = "",
+    engine: EnginePlace | None = None,
 ) -> AsyncIterator[Journal]:
     """Journal a deployment at `path`, with a reaper on watch that also holds the descriptors `leases`.
 
@@ -56,7 +60,9 @@ async def guarded(
             await asyncio.to_thread(_see_off, program)
 
 
-def _begin(path: Path, run: str, deployment: str, kinds: Sequence[str], engine: str) -> Journal:
+def _begin(
+    path: Path, run: str, deployment: str, kinds: Sequence[str], engine: EnginePlace | None
+) -> Journal:
     own = processes.read_stat(os.getpid())
     try:
         journal = Journal(os.fspath(path))
@@ -85,7 +91,7 @@ def _start(path: Path, leases: Sequence[int]) -> tuple[socket.socket, subprocess
             stderr=theirs.fileno(),
             pass_fds=tuple(leases),
             start_new_session=True,
-            env={},
+            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             cwd="/",
         )
     ours.settimeout(0)

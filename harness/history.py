@@ -84,11 +84,12 @@ class History:
         self._clock = clock
         self._zero = clock.monotonic()
         self._file: TextIO | None = path.open("a", encoding="utf-8") if path else None
+        self._writable = True
         self._more = asyncio.Event()
         self._listeners: list[Callable[[Record], None]] = []
         self.records: list[Record] = []
         self.lost = ""
-        """Why the file ends before the run, once it could not be written: nothing is certain from then on."""
+        """Why nothing is certain from some moment on: the file cannot be written, or nothing can be seen."""
 
     def now(self) -> float:
         """Seconds since the run began, as exact as they are stored."""
@@ -112,7 +113,7 @@ class History:
         line = record_to_line(record)
         if self._mask is not None and (masked := self._mask(line)) != line:
             line, record = masked, record_from_line(masked)
-        if self._file is not None and not self.lost:
+        if self._file is not None and self._writable:
             self._write(line, self._file)
         self.records.append(record)
         self._more.set()
@@ -125,9 +126,14 @@ class History:
             file.write(line + "\n")
             file.flush()
         except OSError as error:
+            self._writable = False
             self.lost = (
                 f"cannot write the history ({file.name}): {error.strerror}; free some space and run again"
             )
+
+    def lose(self, why: str) -> None:
+        """From now on the deployment cannot be seen as it is: whatever is judged is unknown."""
+        self.lost = self.lost or why
 
     async def more(self, than: int) -> None:
         """Wait until there are more records than `than`."""

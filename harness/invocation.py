@@ -12,10 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.containers import SOCKET
 from harness.errors import Place, Problem, ScenarioError, did_you_mean
 from harness.hosts import HOSTS
-from harness.hosts.engine import unusable
+from harness.hosts.engine import usable
 from harness.secrets import SHORTEST, Recording
 from harness.settings import OBSERVE_EVERY, RunSettings
 
@@ -129,13 +128,12 @@ def params_of(written: Iterable[str]) -> dict[str, str]:
 
 def embedded_hosts() -> tuple[str, str]:
     """Containers where an engine can be used, else processes; and why."""
-    url = os.environ.get("DOCKER_HOST") or SOCKET
     if find_spec("docker") is None:
         return "process", "containers need the Docker SDK: pip install 'muster[docker]'"
-    why = unusable(url)
+    place, why = usable()
     if why:
         return "process", why.partition(":")[0] if "answers" in why else why
-    return "docker", f"a Docker Engine answers at {url}"
+    return "docker", f"a Docker Engine answers at {place.url}"
 
 
 def environment() -> dict[str, str]:

@@ -22,7 +22,7 @@ SERVICE = "MUSTER_SERVICE"
 
 class Journaled(NamedTuple):
     """A journal as read back. `harness` and `processes` are (pid, born), meaningful until the next boot;
-    `engine` is where the container engine answers, empty where none is used.
+    `engine` is the place of the container engine it uses, if any.
     """
 
     run: str
@@ -32,7 +32,7 @@ class Journaled(NamedTuple):
     harness: tuple[int, int]
     processes: tuple[tuple[int, int], ...]
     clean: bool
-    engine: str = ""
+    engine: tuple[str, str, bool] | None = None
 
     @property
     def label(self) -> bytes:
@@ -47,7 +47,13 @@ class Journal:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
     def begin(
-        self, *, run: str, deployment: str, kinds: Sequence[str], harness: tuple[int, int], engine: str = ""
+        self,
+        *,
+        run: str,
+        deployment: str,
+        kinds: Sequence[str],
+        harness: tuple[int, int],
+        engine: tuple[str, str, bool] | None = None,
     ) -> None:
         """Say whose journal this is, and of which kinds its things will be."""
         head = {
@@ -89,7 +95,7 @@ def read_journal(path: str) -> Journaled:
         harness=(head["harness"][0], head["harness"][1]),
         processes=tuple((e["pid"], e["born"]) for e in entries if "pid" in e),
         clean=any("clean" in e for e in entries),
-        engine=head.get("engine", ""),
+        engine=tuple(head["engine"]) if "engine" in head else None,
     )
 
 

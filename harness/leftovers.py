@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness import processes, reaper
-from harness.containers import MACHINE, RUN_LABEL, SOCKET, Containers, machine
+from harness.containers import MACHINE, RUN_LABEL, Containers, machine
+from harness.engine_place import NoEngine, engine_place
 from harness.errors import EnvironmentFailure
 from harness.journal import DEPLOYMENT, NAME, RUN, Journaled, boot, read_journal
 from harness.leases import DEPLOYMENTS, is_held
@@ -59,12 +60,12 @@ def _running() -> Iterator[Journaled]:
 
 
 def _contained() -> Iterator[Journaled]:
-    engine = os.environ.get("DOCKER_HOST") or SOCKET
-    if not engine.startswith("unix://"):
-        return  # what another machine's runs own cannot be told from here
     try:
+        engine = engine_place(os.environ)
+        if not engine.is_here:
+            return  # what another machine's runs own cannot be told from here
         deployments = Containers(engine, "").deployments()
-    except OSError:
+    except (OSError, NoEngine):
         return
     for deployment, labels in deployments.items():
         if labels.get(MACHINE) == machine():

@@ -60,7 +60,7 @@ def _condition(service: Service, spec: ServiceSpec, ready: Ready, log: Path | No
         return Condition(f"GET {url} answers 2xx", partial(_http, url))
     if ready.grpc is not None:
         words = f"gRPC health at {address}:{ready.grpc} says SERVING"
-        return Condition(words, partial(_grpc, address, ready.grpc))
+        return Condition(words, partial(_grpc, service, ready.grpc))
     if ready.log:
         pattern = re.compile(ready.log, re.MULTILINE)
         return Condition(f"its log matches '{ready.log}'", partial(_log, pattern, log, service.log_from))
@@ -181,13 +181,14 @@ async def _log(pattern: re.Pattern[str], log: Path | None, start: int) -> None:
         raise NotYet(msg)
 
 
-async def _grpc(address: str, port: int) -> None:
-    await _tcp(address, (port,))  # a channel would wait a second before it tries again
+async def _grpc(service: Service, port: int) -> None:
+    await _tcp(service.address, (port,))  # a channel would wait a second before it tries again
+    host, near = service.way_to(port)
     import grpc.aio
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-    async with grpc.aio.insecure_channel(f"{address}:{port}", options=options) as channel:
+    async with grpc.aio.insecure_channel(f"{host}:{near}", options=options) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest())

@@ -68,8 +68,9 @@ class Processes:
 
 def _containers(journal: Journaled) -> Kind:
     from harness.containers import Containers  # http.client takes 30 ms to import
+    from harness.engine_place import LOCAL, EnginePlace
 
-    return Containers(journal.engine, journal.deployment)
+    return Containers(EnginePlace(*(journal.engine or LOCAL)), journal.deployment)
 
 
 KINDS: Mapping[str, Callable[[Journaled], Kind]] = {"process": Processes, "docker": _containers}

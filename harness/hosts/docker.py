@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import random
 import secrets
 import signal as signals
-import socket
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,34 +18,36 @@ from harness.events import HostDown, HostUp, Note, ServiceExited, ServiceStartin
 from harness.guard import guarded
 from harness.hosts.base import Process
 from harness.hosts.container import ContainerService
+from harness.hosts.control import Bridge, Control, control_of
 from harness.hosts.engine import LOST, ONLY_ASKED_FOR, Engine, connect, have_images
+from harness.hosts.network import make_network
 from harness.hosts.process import ENDING
+from harness.hosts.relay import LOST as RELAY_LOST
 from harness.hosts.sandbox import IMAGE as SANDBOX_IMAGE
 from harness.hosts.sandbox import Sandbox
+from harness.hosts.sandbox_agent import PROBED_PORT
 from harness.logtail import last_lines
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from harness.hosts.base import Exit, Target, Workspace
     from harness.model import ServiceSpec, Topology
 
 IMAGE = os.environ.get("MUSTER_IMAGE", "muster-system:local")
-RANGES = [f"198.{a}.{b}" for a in (18, 19) for b in range(256)]
-"""What networks are made of, a /24 each: reserved for benchmarks, so they clash with nobody's. The engine
-lets none be used twice."""
-
 _FIRST_HOST = 10
 _KILL_WITHIN = 10.0
 _PROBE_WITHIN = 0.1
+_REACHED_WITHIN = 2.0
 
 
 class DockerHosts:
     """Hosts are sandbox containers with one address each, services containers that join their host's sandbox.
 
     Services of a host share its address, its ports and its processes, as on a machine; two hosts can use the
-    same port, and the cable between them can be cut. Nothing is published; the harness uses the bridge.
+    same port, and the cable between them can be cut. Nothing is published; the harness uses the bridge, or a
+    relay where it cannot.
     """
 
     kind: ClassVar[str] = "docker"
@@ -63,7 +63,7 @@ class DockerHosts:
         self._labels = labels
         self._block = block
         self._numbers = itertools.count(_FIRST_HOST)
-        self._control = [f"{block}.1"]
+        self.control: Control = Bridge(block)
         self._sandboxes: dict[str, Sandbox] = {}
         self._services: dict[str, ContainerService] = {}
         self._cuts: list[tuple[frozenset[str], frozenset[str]]] = []
@@ -84,11 +84,13 @@ class DockerHosts:
             )
             deployment = secrets.token_hex(6)
             await stack.enter_async_context(
-                guarded(path, run=workspace.run, deployment=deployment, kinds=("docker",), engine=engine.url)
+                guarded(
+                    path, run=workspace.run, deployment=deployment, kinds=("docker",), engine=engine.named
+                )
             )
-            stack.push_async_callback(_remove_all, path)
+            stack.push_async_callback(_remove_all, path, engine)
             labels = {LABEL: deployment, RUN_LABEL: workspace.run, MACHINE: machine()}
-            block = await _make_network(engine, f"muster-{deployment}", labels)
+            block = await make_network(engine, f"muster-{deployment}", labels)
             hosts = cls(engine, workspace, deployment, block, labels)
             stack.push_async_callback(hosts._close)
             await hosts._up(topology)
@@ -98,16 +100,28 @@ class DockerHosts:
         names = [host.name for host in topology.hosts]
         self.addresses = {name: self._next_address() for name in names}
         self._stop_watching = self._engine.watch(f"{LABEL}={self._deployment}", self._heard, self._lost)
-        await asyncio.gather(*(self._sandbox(name) for name in names))
+        await all_of(self._take_control(), *(self._sandbox(name) for name in names))
         for name in names[:1]:
             if not await self.within_reach(name):
                 msg = (
                     f"containers cannot be reached from here ({self.addresses[name]}, engine "
-                    f"{self._engine.url}): run muster on the engine's Linux machine, or use --hosts process"
+                    f"{self._engine.url}): try MUSTER_CONTROL=relay, or use --hosts process"
                 )
                 raise EnvironmentFailure(msg)
         for name in names:
             self._workspace.history.append(HostUp(host=name, address=self.addresses[name]))
+
+    async def _take_control(self) -> None:
+        self.control = await control_of(
+            self._engine,
+            self._block,
+            name=f"muster-{self._deployment}",
+            labels={**self._labels},
+            lost=self._blinded,
+        )
+
+    def _blinded(self) -> None:
+        self._workspace.history.lose(f"{RELAY_LOST}: nothing is certain from then on")
 
     @asynccontextmanager
     async def host(self, name: str) -> AsyncIterator[Sandbox]:
@@ -150,6 +164,7 @@ class DockerHosts:
         for task in self._noting:
             task.cancel()
         await asyncio.gather(*(self._remove(sandbox) for sandbox in self._sandboxes.values()))
+        await self.control.close()
         for name in self.addresses:
             self._workspace.history.append(HostDown(host=name))
 
@@ -162,7 +177,7 @@ class DockerHosts:
     async def service(self, spec: ServiceSpec) -> AsyncIterator[ContainerService]:
         """Start a service; leaving stops and removes its container."""
         log = self._workspace.directory.log(spec.host, spec.name)
-        service = ContainerService(spec, self._sandboxes[spec.host], log)
+        service = ContainerService(spec, self._sandboxes[spec.host], log, self.control)
         self._services[spec.name] = service
         try:
             await service.create(
@@ -232,12 +247,20 @@ class DockerHosts:
 
     async def within_reach(self, host: str) -> bool:
         """Whether the harness itself can reach a host."""
-        return await asyncio.to_thread(_reached, self.addresses[host])
+        try:
+            async with asyncio.timeout(_REACHED_WITHIN):
+                _, writer = await asyncio.open_connection(self.addresses[host], PROBED_PORT)
+        except OSError as error:
+            return isinstance(error, ConnectionRefusedError)
+        writer.close()
+        return True
 
     async def _filter(self, hosts: Sequence[str]) -> None:
         await asyncio.gather(
             *(
-                self._sandboxes[host].ask("cut", addresses=self._cut_off(host), control=self._control)
+                self._sandboxes[host].ask(
+                    "cut", addresses=self._cut_off(host), control=[self.control.address]
+                )
                 for host in hosts
             )
         )
@@ -329,46 +352,23 @@ class DockerHosts:
         }
 
 
-async def _make_network(engine: Engine, name: str, labels: Mapping[str, str]) -> str:
-    """A bridge of its own, from a range that no other network of the engine uses; returns the range."""
-    from docker.types import IPAMConfig, IPAMPool
-
-    for block in random.sample(RANGES, len(RANGES)):
-        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=f"{block}.0/24", gateway=f"{block}.1")])
-        create = engine.api.create_network
-        try:
-            await engine.call(create, name, driver="bridge", ipam=ipam, labels=dict(labels))
-        except EnvironmentFailure as error:
-            if "overlaps" not in str(error):
-                raise
-        else:
-            return block
-    msg = (
-        "no range of 198.18.0.0/15 is left for another network; see `muster reap` and `docker network prune`"
-    )
-    raise EnvironmentFailure(msg)
-
-
-async def _remove_all(path: Path) -> None:
-    journaled = journal.read_journal(os.fspath(path))
+async def _remove_all(path: Path, engine: Engine) -> None:
+    journaled = journal.read_journal(os.fspath(path))._replace(engine=engine.place)
     _, left = await asyncio.to_thread(reaper.reap, journaled, _KILL_WITHIN)
     if left:
         msg = f"could not be removed: {', '.join(left)}; the reaper goes on trying"
         raise EnvironmentFailure(msg)
 
 
+async def all_of(*doing: Awaitable[None]) -> None:
+    """Wait for all, also after one has failed: what is removed afterwards has to be there."""
+    for result in await asyncio.gather(*doing, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
 def _nothing() -> None:
     """There is nothing to stop yet."""
-
-
-def _reached(address: str) -> bool:
-    try:
-        socket.create_connection((address, 9), 1.0).close()
-    except ConnectionRefusedError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 def _processes(found: Sequence[Sequence[Any]]) -> list[Process]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
-from urllib.parse import urlsplit
 
-from harness.containers import SOCKET
+from harness.engine_place import EnginePlace, NoEngine, engine_place
 from harness.errors import EnvironmentFailure
+from harness.hosts.tunnel import Tunnel
 
 if TYPE_CHECKING:
+    from docker.tls import TLSConfig
+
     from docker import APIClient
 
 P = ParamSpec("P")
@@ -25,26 +26,47 @@ T = TypeVar("T")
 OLDEST_API = (1, 40)
 LOST = "the container engine does not answer any more"
 _THREADS = 16
-_CONNECT_WITHIN = 5.0
+_FINISH_WITHIN = 10.0
 ONLY_ASKED_FOR: Mapping[str, str] = {"muster-redis:local": "redis"}
 """Images that are built when a service wants them, and what docker/build.sh calls them."""
 _BUILD = Path(__file__).parents[2] / "docker" / "build.sh"
 _START = "start one with docker/engine.sh, or use --hosts process"
+_HINTS: Mapping[str, str] = {
+    "HTTP request to an HTTPS server": "it wants TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS: unset DOCKER_TLS_VERIFY",
+    "record layer failure": "it does not speak TLS: unset DOCKER_TLS_VERIFY",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not of the authority in DOCKER_CERT_PATH/ca.pem",
+    "CERTIFICATE_REQUIRED": "it wants to know who asks: put cert.pem and key.pem into DOCKER_CERT_PATH",
+    "certificate required": "it wants to know who asks: put cert.pem and key.pem into DOCKER_CERT_PATH",
+}
 
 
 class Engine:
-    """An engine that answers. `api` is the SDK's low-level client, to be used through `call`."""
+    """An engine that answers. `api` is the SDK's low-level client, to be used through `call`.
 
-    def __init__(self, api: APIClient, url: str) -> None:
+    `named` is where it is for everybody, `place` for this process: the near end of a tunnel, if there is one.
+    """
+
+    def __init__(self, api: APIClient, named: EnginePlace, tunnel: Tunnel | None = None) -> None:
         self.api = api
-        self.url = url
+        self.named = named
+        self.url = named.url
+        self.place = tunnel.place if tunnel else named
+        self._tunnel = tunnel
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="engine")
 
     async def call(self, do: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run one call of the SDK in a thread; EnvironmentFailure in the engine's words when it fails."""
+        """Run one call of the SDK in a thread; EnvironmentFailure in the engine's words when it fails.
+
+        Who is cancelled meanwhile waits for its end all the same: what it makes must be there to be removed.
+        """
         loop = asyncio.get_running_loop()
+        doing = loop.run_in_executor(self._threads, lambda: do(*args, **kwargs))
         try:
-            return await loop.run_in_executor(self._threads, lambda: do(*args, **kwargs))
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            await asyncio.wait([doing], timeout=_FINISH_WITHIN)
+            raise
         except Exception as error:
             raise translated(error) from error
 
@@ -83,50 +105,84 @@ class Engine:
         """Let go of threads and connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.api.close()
+        if self._tunnel is not None:
+            self._tunnel.close()
 
 
 async def connect() -> Engine:
-    """The engine that DOCKER_HOST names, or this machine's; EnvironmentFailure when none can be used."""
+    """The engine that is meant (see `engine_place`); EnvironmentFailure when it cannot be used."""
     try:
         import docker
     except ImportError as error:
         msg = "docker hosts need the Docker SDK: pip install 'muster[docker]'"
         raise EnvironmentFailure(msg) from error
-    url = os.environ.get("DOCKER_HOST") or SOCKET
-    if why := await asyncio.to_thread(unusable, url):
+    named, why = await asyncio.to_thread(usable)
+    if why:
         raise EnvironmentFailure(why)
+    tunnel = await Tunnel.open(named) if named.url.startswith("ssh:") else None
+    place = tunnel.place if tunnel else named
     try:
         api = await asyncio.to_thread(
-            docker.APIClient, base_url=url, version="auto", timeout=60, max_pool_size=2 * _THREADS
+            docker.APIClient,
+            base_url=place.url,
+            version="auto",
+            timeout=60,
+            max_pool_size=2 * _THREADS,
+            tls=_tls(place),
         )
     except Exception as error:
-        msg = f"the Docker Engine at {url} does not answer as one: {error}"
+        if tunnel is not None:
+            tunnel.close()
+        msg = f"the Docker Engine at {named.url} does not answer as one: {error}{_hint(str(error))}"
         raise EnvironmentFailure(msg) from error
+    engine = Engine(api, named, tunnel)
     if tuple(map(int, api.api_version.split("."))) < OLDEST_API:
+        engine.close()
         msg = (
-            f"the Docker Engine at {url} is too old (API {api.api_version}; 1.40 of 2019 or newer is needed)"
+            f"the Docker Engine at {named.url} is too old (API {api.api_version}; 1.40 of 2019 or newer is "
+            "needed): update it, or use --hosts process"
         )
         raise EnvironmentFailure(msg)
-    return Engine(api, url)
+    return engine
 
 
-def unusable(url: str) -> str:
-    """Why the engine at a URL cannot be used, as far as a connection tells; empty when one is accepted."""
-    where = urlsplit(url)
+def usable() -> tuple[EnginePlace, str]:
+    """The engine that is meant, and why it cannot be used, as far as connecting tells; empty when it can."""
     try:
-        if where.scheme == "unix":
-            with socket.socket(socket.AF_UNIX) as line:
-                line.settimeout(_CONNECT_WITHIN)
-                line.connect(where.path)
-        elif where.scheme == "tcp":
-            socket.create_connection((where.hostname or "", where.port or 2375), _CONNECT_WITHIN).close()
-    except PermissionError:
-        return (
-            f"this user may not use the Docker Engine at {url}: join the group docker, or use --hosts process"
-        )
+        place = engine_place(os.environ)
+    except NoEngine as error:
+        return EnginePlace(""), str(error)
+    try:
+        place.tls()
     except OSError as error:
-        return f"no Docker Engine answers at {url} ({error.strerror or error}): {_START}"
-    return ""
+        where = f"certificates for the Docker Engine at {place.url}"
+        return place, f"the {where} cannot be used ({place.certificates}: {error}): set DOCKER_CERT_PATH"
+    try:
+        place.try_it()
+    except PermissionError:
+        why = "join the group docker, or use --hosts process"
+        return place, f"this user may not use the Docker Engine at {place.url}: {why}"
+    except OSError as error:
+        return place, f"no Docker Engine answers at {place.url} ({error.strerror or error}): {_START}"
+    return place, ""
+
+
+def _tls(place: EnginePlace) -> TLSConfig | bool:
+    """The same as `EnginePlace.tls`, in the words of the SDK."""
+    if not place.certificates:
+        return False
+    from docker.tls import TLSConfig
+
+    own, key, ca = (Path(place.certificates) / f"{name}.pem" for name in ("cert", "key", "ca"))
+    return TLSConfig(
+        client_cert=(str(own), str(key)) if own.exists() else None,
+        ca_cert=str(ca) if place.verify else None,
+        verify=place.verify,
+    )
+
+
+def _hint(error: str) -> str:
+    return next((f"; {hint}" for words, hint in _HINTS.items() if words in error), "")
 
 
 def translated(error: Exception) -> EnvironmentFailure:

@@ -9,30 +9,17 @@ import json
 import os
 import tarfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import processes
 from harness.errors import EnvironmentFailure
-from harness.hosts import sandbox_agent
+from harness.hosts import agents, sandbox_agent
 from harness.hosts.attachment import OUTPUT, Attachment
 
 if TYPE_CHECKING:
     from harness.hosts.engine import Engine
 
 IMAGE = os.environ.get("MUSTER_SANDBOX_IMAGE", "muster-sandbox:local")
-_LOADER = """
-import json, os, sys, types
-for name, source in json.loads(os.environ.pop("MUSTER_AGENT")).items():
-    package, _, own = name.rpartition(".")
-    module = sys.modules[name] = types.ModuleType(name)
-    module.__path__ = []
-    if package:
-        setattr(sys.modules[package], own, module)
-    exec(compile(source, name, "exec"), module.__dict__)
-module.main()
-"""
-"""What the sandbox runs: an image without the agent in it need not be made anew when that changes."""
 _ANSWER_WITHIN = 20.0
 
 
@@ -58,13 +45,13 @@ class Sandbox:
         made = await engine.call(
             api.create_container,
             IMAGE,
-            ["python3", "-S", "-u", "-c", _LOADER],
-            environment={"MUSTER_AGENT": json.dumps(_agent())},
+            list(agents.COMMAND),
+            environment=agents.environment(processes, sandbox_agent),
             name=name,
             hostname=host,
             labels=dict(labels),
             stdin_open=True,
-            networking_config=_place(api, network, address, host),
+            networking_config=place_in(api, network, address, host),
             host_config=api.create_host_config(network_mode=network, cap_add=["NET_ADMIN", "SYS_PTRACE"]),
         )
         return cls(engine, host, address, made["Id"])
@@ -126,16 +113,11 @@ class Sandbox:
             answer.set_result(said["is"])
 
 
-def _place(api: Any, network: str, address: str, host: str) -> Any:
+def place_in(api: Any, network: str, address: str, name: str) -> Any:
+    """A container's place in a network: its address, and what others call it."""
     return api.create_networking_config(
-        {network: api.create_endpoint_config(ipv4_address=address, aliases=[host])}
+        {network: api.create_endpoint_config(ipv4_address=address, aliases=[name])}
     )
-
-
-def _agent() -> dict[str, str]:
-    """The agent's modules and their sources, in the order in which they import each other."""
-    own = {"harness": "", "harness.hosts": ""}
-    return own | {m.__name__: Path(m.__file__ or "").read_text("utf-8") for m in (processes, sandbox_agent)}
 
 
 def tar_of(files: Mapping[str, tuple[bytes, int]]) -> bytes:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
     from harness.hosts.base import Hosts
+    from harness.hosts.control import Control
     from harness.hosts.sandbox import Sandbox
 
 C = TypeVar("C", bound="DockerContainer")
@@ -38,7 +39,7 @@ async def joined(hosts: Hosts, name: str, container: C) -> AsyncIterator[C]:
         msg = f"a container cannot be a host beside {hosts.kind} hosts: use --hosts docker"
         raise NotApplicable(msg)
     async with hosts.host(name) as sandbox:
-        _settle(container, sandbox, hosts.labels(name))
+        _settle(container, sandbox, hosts.labels(name), hosts.control)
         try:
             await asyncio.to_thread(container.start)
         except Exception as error:
@@ -51,7 +52,7 @@ async def joined(hosts: Hosts, name: str, container: C) -> AsyncIterator[C]:
             await asyncio.to_thread(container.stop)
 
 
-def _settle(container: DockerContainer, sandbox: Sandbox, labels: dict[str, str]) -> None:
+def _settle(container: DockerContainer, sandbox: Sandbox, labels: dict[str, str], control: Control) -> None:
     """Have a container that is not started yet share network and processes of the sandbox."""
     from testcontainers.core.config import testcontainers_config
 
@@ -69,8 +70,8 @@ def _settle(container: DockerContainer, sandbox: Sandbox, labels: dict[str, str]
     )
     for name, replacement in {
         "_configure": without_ports,
-        "get_container_host_ip": lambda: sandbox.address,
-        "get_exposed_port": int,
-        "_get_exposed_port": int,
+        "get_container_host_ip": lambda: control.near(sandbox.address),
+        "get_exposed_port": lambda port: control.way_to(sandbox.address, int(port))[1],
+        "_get_exposed_port": lambda port: control.way_to(sandbox.address, int(port))[1],
     }.items():
         setattr(container, name, replacement)

@@ -18,6 +18,7 @@ import pytest
 
 from harness import leftovers
 from harness.containers import LABEL, MACHINE, RUN_LABEL, Containers, machine
+from harness.engine_place import LOCAL
 from harness.errors import EnvironmentFailure
 from harness.events import Note, ServiceExited
 from harness.history import of
@@ -32,7 +33,6 @@ from harness.testing import service_spec, topology_of, workspace_in
 
 pytestmark = pytest.mark.docker
 
-SOCKET = "unix:///var/run/docker.sock"
 KILLED_RUN = Path(__file__).parents[1] / "harness" / "killed_run.py"
 Body = Callable[[DockerHosts, ContainerService], Awaitable[None]]
 
@@ -52,7 +52,7 @@ def run_with(folder: Path, spec: ServiceSpec, body: Body | None = None) -> Works
 
 
 def left_of(folder: Path) -> list[str]:
-    return list(Containers(SOCKET, read_journal(str(folder / NAME)).deployment).find())
+    return list(Containers(LOCAL, read_journal(str(folder / NAME)).deployment).find())
 
 
 def shell(script: str, **fields: Any) -> ServiceSpec:

@@ -13,7 +13,8 @@ from socket import AF_UNIX, SHUT_RDWR, socket
 
 import pytest
 
-from harness.containers import SOCKET, Containers
+from harness.containers import Containers
+from harness.engine_place import LOCAL
 from harness.errors import EnvironmentFailure
 from harness.events import Note
 from harness.history import of
@@ -54,7 +55,7 @@ class Way:
             while True:
                 near, _ = listener.accept()
                 far = socket(AF_UNIX)
-                far.connect(SOCKET.removeprefix("unix://"))
+                far.connect(LOCAL.socket_path)
                 self._open += [near, far]
                 for one, other in ((near, far), (far, near)):
                     threading.Thread(target=_pass_on, args=(one, other), daemon=True).start()
@@ -98,7 +99,7 @@ def test_a_lost_engine_is_said_and_its_containers_go_when_it_is_back(
         asyncio.run(main())
     notes = [event.text for _, event in of(workspace.history.records, Note)]
     assert notes == ["the container engine does not answer any more"]
-    engine = Containers(SOCKET, read_journal(str(tmp_path / NAME)).deployment)
+    engine = Containers(LOCAL, read_journal(str(tmp_path / NAME)).deployment)
     assert len(engine.find()) >= 2
     way.open()
     until = time.monotonic() + 15

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from harness.containers import SOCKET, Containers
+from harness.containers import Containers
+from harness.engine_place import LOCAL
 from harness.hosts.docker import DockerHosts
 from harness.journal import NAME, read_journal
 from harness.model import Ready
@@ -47,7 +48,7 @@ async def deploy(folder: Path) -> Mapping[str, Any]:
             await wait_ready(service, listening, clock=workspace.clock)
         ended = workspace.clock.wall()
     deployment = read_journal(str(folder / NAME)).deployment
-    left = Containers(SOCKET, deployment).find()
+    left = Containers(LOCAL, deployment).find()
     return {
         "deployment": deployment,
         "addresses": list(hosts.addresses.values()),

@@ -11,7 +11,8 @@ import pytest
 from testcontainers.community.redis import RedisContainer
 from testcontainers.core.container import DockerContainer
 
-from harness.containers import SOCKET, Containers
+from harness.containers import Containers
+from harness.engine_place import LOCAL
 from harness.errors import EnvironmentFailure
 from harness.faults.partition import Partition
 from harness.hosts.docker import DockerHosts
@@ -28,7 +29,7 @@ ASK = "import socket; s = socket.create_connection(('cache', 6379)); s.sendall(b
 
 
 def left_of(folder: Path) -> list[str]:
-    return list(Containers(SOCKET, read_journal(str(folder / NAME)).deployment).find())
+    return list(Containers(LOCAL, read_journal(str(folder / NAME)).deployment).find())
 
 
 def beside(folder: Path, body: Callable[[FakeScene, DockerHosts], Awaitable[None]]) -> None:
@@ -49,7 +50,7 @@ def test_redis_is_a_host_of_its_own(tmp_path: Path) -> None:
 
     async def body(scene: FakeScene, hosts: DockerHosts) -> None:
         async with joined(hosts, "cache", RedisContainer("muster-redis:local")) as cache:
-            assert cache.get_container_host_ip() == hosts.addresses["cache"]
+            assert cache.get_container_host_ip() == hosts.control.near(hosts.addresses["cache"])
             with cache.get_client() as client:
                 assert await asyncio.to_thread(client.ping)
             spec = service_spec(
