@@ -1,0 +1,1 @@
+"""The smart balancer: nodes are measured, given a model each can carry, and asked, and answer as one."""
