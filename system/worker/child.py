@@ -38,10 +38,10 @@ def main() -> int:
 async def _serve(options: dict[str, Any], said: Any) -> None:
     import grpc.aio
 
+    from system.grpc_server import message_options
     from system.worker.calls import Calls
     from system.worker.identity import Identity
     from system.worker.loading import load_worker
-    from system.worker.server import message_options
     from system.worker.service import InferenceService
 
     worker = load_worker(options["app"])

@@ -16,9 +16,9 @@ from typing import Any
 import grpc.aio
 
 from system.errors import UsageError
+from system.grpc_server import message_options
 from system.worker.config import WorkerConfig
 from system.worker.lease import pause
-from system.worker.server import message_options
 
 log = logging.getLogger("worker")
 

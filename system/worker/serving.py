@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from system.component import Serving
 from system.errors import UsageError
+from system.grpc_server import grpc_server
 from system.tokens import read_tokens
 from system.worker.advertising import endpoint, warning
 from system.worker.calls import Calls
@@ -17,8 +18,7 @@ from system.worker.config import WorkerConfig
 from system.worker.identity import Identity
 from system.worker.loading import load_worker
 from system.worker.registrar import Entry, Registrar
-from system.worker.server import grpc_server
-from system.worker.service import InferenceService
+from system.worker.service import SERVICE, InferenceService
 from system.worker.worker import Worker
 
 log = logging.getLogger("worker")
@@ -37,7 +37,7 @@ async def serving(config: WorkerConfig, worker: Worker | None = None) -> AsyncIt
     identity = Identity(name_of(config), config.registry)
     service = InferenceService(worker, calls, identity, config.max_concurrency)
     try:
-        async with grpc_server(service.handler(), config, config.max_message) as (port, _):
+        async with grpc_server(SERVICE, service.handler(), config, config.max_message) as (port, _):
             async with registered(config, port, worker.capabilities.attributes):
                 yield Serving(url=url_of(config, port))
             service.ready = False
@@ -53,7 +53,7 @@ async def _several(config: WorkerConfig) -> AsyncIterator[Serving]:
 
     async with (
         processes(config, name_of(config)) as group,
-        grpc_server(Dispatcher(group).handler(), config, config.max_message) as (port, _),
+        grpc_server(SERVICE, Dispatcher(group).handler(), config, config.max_message) as (port, _),
         registered(config, port, group.running[0].capabilities),
     ):
         yield Serving(url=url_of(config, port))

@@ -1,8 +1,7 @@
-"""A worker on its port: gRPC, health and reflection, until the context is left, which drains it."""
+"""gRPC on a port, with health and reflection, until the context is left, which drains it."""
 
 import contextlib
-import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,26 +15,29 @@ from grpc_reflection.v1alpha import reflection
 from system.component import ComponentConfig
 from system.errors import StartupError, UsageError
 from system.listening import listen
-from system.proto import inference_pb2  # noqa: F401 - reflection shows what is loaded
 from system.tokens import is_allowed, read_tokens
-from system.worker.service import SERVICE
-
-log = logging.getLogger("worker")
 
 OPEN_METHODS = "/grpc.health.v1.Health/"
 
 
 @asynccontextmanager
 async def grpc_server(
-    handler: "grpc.GenericRpcHandler[Any, Any]", config: ComponentConfig, max_message: int
+    service: str,
+    handler: "grpc.GenericRpcHandler[Any, Any]",
+    config: ComponentConfig,
+    max_message: int,
+    options: Sequence[tuple[str, Any]] = (),
 ) -> AsyncIterator[tuple[int, HealthServicer]]:
-    """Serve a handler, with its port and its health; leaving lets open calls finish for `config.drain`."""
-    server = grpc.aio.server(options=_options(max_message), interceptors=_guards(config))
+    """Serve a service, with its port and its health; leaving lets open calls finish for `config.drain`.
+
+    Its protobuf module must be loaded: reflection shows what is.
+    """
+    server = grpc.aio.server(options=[*_options(max_message), *options], interceptors=_guards(config))
     server.add_generic_rpc_handlers((handler,))
     status = HealthServicer()
-    await status.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    await status.set(service, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
-    names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    names = (service, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     port = _bind(server, config)
     await server.start()
