@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # docker/build.sh [redis] [--save FILE | --to HOST]: builds the images of docker hosts, if they are not there.
 #
-#   muster-system:local    every component and mock: `muster-system NAME ...`, `muster-mock NAME ...`
+#   muster-system:local    every component and mock: `muster-system NAME ...`, `muster-mock NAME ...`; the workers
+#                          of examples/ are importable in it, and yours in an image made FROM it (docs/worker.md)
 #   muster-sandbox:local   what a simulated host is held by: `ip`, `tc`, `nft`
 #   muster-redis:local     Redis 7, only when `redis` is asked for
 #
@@ -20,7 +21,7 @@ readonly tools=python3,iproute2,nftables,ca-certificates
 
 say() { echo "images: $*" >&2; }
 cannot() { say "$*"; exit 6; }
-usage() { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; }
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; }
 
 work=''
 container=''
@@ -115,7 +116,7 @@ programs() {
     say "the programs"
     local name
     mkdir -p "$work/programs/opt/muster/lib" "$work/programs/usr/local/bin"
-    tar -c --exclude=__pycache__ system mock_services | tar -C "$work/programs/opt/muster/lib" -x
+    tar -c --exclude=__pycache__ system mock_services examples | tar -C "$work/programs/opt/muster/lib" -x
     for name in system:system mock:mock_services; do
         printf '#!/usr/bin/env python3\nimport sys\nfrom %s.__main__ import main\nsys.exit(main())\n' "${name#*:}" \
             >"$work/programs/usr/local/bin/muster-${name%:*}"
@@ -169,7 +170,7 @@ build() {
     deps=muster-deps:$({ echo "$base"; sed -n '/^dependencies() {/,/^}/p' docker/build.sh; sed -n '/^dependencies = \[/,/^\]/p; /^redis = /p; /^gateway = /p' pyproject.toml; cat constraints.txt; } | hash_of)
     system=muster-system:$({
         echo "$deps"
-        find system mock_services -type f ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
+        find system mock_services examples -type f ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
     } | hash_of)
     work=$(mktemp -d "${TMPDIR:-/tmp}/muster-images.XXXXXX")
     there "$base" || there "$system" || from_registry "$base" || from_debian "$base"

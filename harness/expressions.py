@@ -127,6 +127,10 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 }
 
 
+WHOLE = frozenset({"sum", "prod", "min", "max", "mean", "matmul", "transpose", "reshape", "concat"})
+"""Functions of a tensor as a whole rather than of each of its elements."""
+
+
 def _cast(name: str, value: Array) -> Array:
     kind = DATATYPES[name].dtype.kind
     if kind == "f":
@@ -148,6 +152,13 @@ class Expression:
     body: ast.expr
     names: frozenset[str]
     datatype: str
+
+    @property
+    def each(self) -> bool:
+        """Whether an element of the result follows from the inputs' elements at the same place."""
+        nodes = list(ast.walk(self.body))
+        named = {node.id for node in nodes if isinstance(node, ast.Name)}
+        return not named & WHOLE and not any(isinstance(node, ast.MatMult) for node in nodes)
 
     def value(self, inputs: Mapping[str, Tensor], index: int = 0) -> Array:
         """What it is for these inputs; raises CannotCompute."""

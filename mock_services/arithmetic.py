@@ -29,7 +29,7 @@ def scale(x: NDArray[np.float32], by: NDArray[np.float64]) -> Annotated[Answer, 
     return {"y": x * by}
 
 
-@worker.capability(type="matmul")
+@worker.capability(type="matmul", precision="double")
 def matmul(a: NDArray[np.float64], b: NDArray[np.float64]) -> Annotated[Answer, Outputs(product=np.float64)]:
     """Of two dimensions."""
     return {"product": a @ b}
@@ -79,8 +79,8 @@ def count(start: NDArray[np.int32]) -> Iterator[Annotated[Answer, Outputs(value=
 
 @worker.capability(type="slow-add")
 async def slow_add(a: NDArray[np.int32], b: NDArray[np.int32]) -> Annotated[Answer, Outputs(total=np.int32)]:
-    """Takes 0.3 s, and leaves the loop to others meanwhile."""
-    await asyncio.sleep(0.3)
+    """Takes a second, and leaves the loop to others meanwhile."""
+    await asyncio.sleep(1.0)
     return {"total": a + b}
 
 

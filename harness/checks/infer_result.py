@@ -16,6 +16,7 @@ from harness.errors import did_you_mean
 from harness.events import Inferred
 from harness.expressions import INDEX, CannotCompute, ExpressionText, parse_expression
 from harness.history import of
+from harness.quantities import Percent
 from harness.tensor_recipes import made
 from harness.tensors import DATATYPES, TensorError, kept
 from harness.verdict import Verdict, failed, passed, unknown
@@ -63,6 +64,8 @@ class InferResult:
     """By how much a fraction may be off in any case: for sums whose parts cancel each other."""
     answers: Annotated[int, Field(ge=0)] | None = None
     """How many answers each call must get; empty: one, and at least one in a stream."""
+    repeated: Percent | None = None
+    """At most this share of the calls may have been sent to a second replica, as the first was not there."""
     status: str = "OK"
     """The gRPC status that every call must end with."""
     says: str = ""
@@ -110,7 +113,20 @@ class InferResult:
             wrong = [Wrong(n, done, finding) for n, done, call in judged for finding in look(call)]
         except (CannotCompute, TensorError) as error:
             return unknown(f"nobody knows what is right: {error}")
-        return _wrong(wrong, len(judged)) if wrong else self._right(len(judged))
+        if wrong:
+            return _wrong(wrong, len(judged))
+        return self._too_often(calls) or self._right(len(judged))
+
+    def _too_often(self, calls: Sequence[tuple[int, RequestDone, Inferred]]) -> Verdict | None:
+        """Whether more calls than may be had to be sent again."""
+        again = [(n, call) for n, _, call in calls if call.tries]
+        if self.repeated is None or len(again) <= self.repeated * len(calls):
+            return None
+        told = sentences([f"{call.id} ({'; '.join(call.tries)})" for _, call in again], 3)
+        most = f"at most {self.repeated * 100:g} % are allowed"
+        text = f"{len(again)} of {count(len(calls), 'call')} had to be sent again, {most}: {told}"
+        numbers = {"judged": len(calls), "wrong": 0, "repeated": len(again)}
+        return failed(text, evidence=[n for n, _ in again[:10]], infer_result=numbers)
 
     def _right(self, judged: int) -> Verdict:
         said = " and ".join(filter(None, (self.status, f"'{self.says}'" if self.says else "")))

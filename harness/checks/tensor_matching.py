@@ -93,7 +93,7 @@ def _told(
     beside = [
         f"{name} {_shown(tensor.array[where])}"
         for name, tensor in inputs.items()
-        if name in expression.names and _reaches(tensor.array, where)
+        if expression.each and name in expression.names and _reaches(tensor.array, where)
     ]
     given = f" with {', '.join(beside)}" if beside else ""
     return f"{position} is {_shown(got)}, wanted {_shown(wanted)} = {expression.text}{given}{among}"

@@ -43,6 +43,9 @@ class Place(NamedTuple):
     endpoint: str
     replica: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.replica} at {self.endpoint}" if self.replica else self.endpoint
+
 
 @dataclass(slots=True)
 class Answered:
@@ -155,7 +158,7 @@ class VirtualClient:
                 return answered
             if answered.code in STALE or answered.code == LATE:
                 self._place = habits.at
-            told = f"{place.endpoint} answered {answered.code}: {answered.error}"
+            told = f"{place} answered {answered.code}: {answered.error}"
             if answered.code not in STALE or len(tries) >= habits.retries or habits.registry is None:
                 answered.error = "; ".join([*tries, told])
                 return answered
