@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 LABEL = "muster.deployment"
 RUN_LABEL = "muster.run"
 MACHINE = "muster.machine"
-API = "/v1.40"
 
 
 def machine() -> str:
@@ -70,7 +69,7 @@ class Containers:
     def _ask(self, method: str, path: str) -> Any:
         connection = self._engine.connection()
         try:
-            connection.request(method, API + path)
+            connection.request(method, path)
             answer = connection.getresponse()
             body = answer.read()
         finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from harness.containers import API
 from harness.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Attachment:
             async with asyncio.timeout(_ATTACH_WITHIN):
                 reader, writer = await _connection(engine.place)
                 writer.write(
-                    f"POST {API}/containers/{container}/attach?{_STREAMS} HTTP/1.1\r\nHost: engine\r\n"
+                    f"POST /containers/{container}/attach?{_STREAMS} HTTP/1.1\r\nHost: engine\r\n"
                     "Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n".encode()
                 )
                 head = await reader.readuntil(b"\r\n\r\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -122,28 +124,39 @@ async def connect() -> Engine:
     tunnel = await Tunnel.open(named) if named.url.startswith("ssh:") else None
     place = tunnel.place if tunnel else named
     try:
-        api = await asyncio.to_thread(
-            docker.APIClient,
-            base_url=place.url,
-            version="auto",
-            timeout=60,
-            max_pool_size=2 * _THREADS,
-            tls=_tls(place),
+        version = await asyncio.to_thread(_api_version, place)
+        api = docker.APIClient(
+            base_url=place.url, version=version, timeout=60, max_pool_size=2 * _THREADS, tls=_tls(place)
         )
     except Exception as error:
         if tunnel is not None:
             tunnel.close()
         msg = f"the Docker Engine at {named.url} does not answer as one: {error}{_hint(str(error))}"
         raise EnvironmentFailure(msg) from error
+    api.trust_env = False  # somebody's REQUESTS_CA_BUNDLE would go before the engine's own certificates
     engine = Engine(api, named, tunnel)
-    if tuple(map(int, api.api_version.split("."))) < OLDEST_API:
+    if tuple(map(int, version.split("."))) < OLDEST_API:
         engine.close()
         msg = (
-            f"the Docker Engine at {named.url} is too old (API {api.api_version}; 1.40 of 2019 or newer is "
+            f"the Docker Engine at {named.url} is too old (API {version}; 1.40 of 2019 or newer is "
             "needed): update it, or use --hosts process"
         )
         raise EnvironmentFailure(msg)
     return engine
+
+
+def _api_version(place: EnginePlace) -> str:
+    """The newest that the engine speaks; OSError in its own words when it says something else."""
+    connection = place.connection()
+    try:
+        connection.request("GET", "/version")
+        answer = connection.getresponse()
+        said = answer.read()
+    finally:
+        connection.close()
+    if answer.status != http.client.OK:
+        raise OSError(said[:200].decode(errors="replace").strip())
+    return str(json.loads(said)["ApiVersion"])
 
 
 def usable() -> tuple[EnginePlace, str]:
