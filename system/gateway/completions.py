@@ -3,15 +3,23 @@
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from system.asgi import Receive, Scope, Send, send_json
-from system.gateway.errors import GatewayError
+from system.asgi import Receive, Scope, Send, send_bytes, send_json
+from system.gateway import passing
+from system.gateway.engine import Turns
+from system.gateway.errors import BadRequest, GatewayError, ProviderError
 from system.gateway.hiding import hide
+from system.gateway.leaving import UntilLeft
 from system.gateway.pages import retry_header
-from system.gateway.values import AUTO, Answer, Chat, Chunk
+from system.gateway.providers.base import Provider
+from system.gateway.values import AUTO, Answer, Chat, Chunk, Usage
+from system.router.callers import Caller
+from system.router.counts import tokens_told
 
 if TYPE_CHECKING:
     from system.gateway.service import Service
@@ -44,29 +52,94 @@ class Completions:
         if isinstance(asked, Mistake):
             await send_json(send, 400, asked.error)
             return
-        try:
-            if asked.stream:
-                await self._stream(asked, send)
-            else:
-                answer = await self._service.engine.complete(asked.chat)
-                await send_json(send, 200, completion(answer), [who(answer.provider)])
-        except GatewayError as error:
-            headers = [(name.encode(), value.encode()) for name, value in retry_header(error).items()]
-            await send_json(send, error.status, envelope(error), headers)
+        asked = asked.by(scope.get("muster.caller"))
+        async with UntilLeft(receive):
+            try:
+                await self._answer(asked, send)
+            except BadRequest as error:
+                body = error.body or orjson.dumps(envelope(error))
+                await send_bytes(send, error.status, body, b"application/json", [who(error.provider)])
+            except GatewayError as error:
+                headers = [(name.encode(), value.encode()) for name, value in retry_header(error).items()]
+                await send_json(send, error.status, envelope(error), headers)
 
-    async def _stream(self, asked: "Asked", send: Send) -> None:
-        ident, started = new_id(), False
-        try:
-            async for chunk in self._service.engine.stream(asked.chat):
-                if not started:
-                    started = True
-                    await _start_stream(send, chunk.provider)
-                await _send_event(send, event_of(ident, chunk))
-        except GatewayError as error:
-            if not started:
-                raise
-            await _send_event(send, envelope(error))
-        await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
+    async def _answer(self, asked: "Asked", send: Send) -> None:
+        """The answer of the first provider that gives one."""
+        turns = Turns(self._service.engine, asked.chat)
+        async for provider, permit in turns:
+            telling = Telling(send, provider, asked)
+            way = telling.translated if provider.wire is None else telling.passed
+            with permit:
+                began = self._service.engine.clock()
+                try:
+                    usage = await way()
+                except ProviderError as error:
+                    turns.failed(provider, permit, error, began)
+                    if telling.started:
+                        await telling.break_off(error)
+                        return
+                else:
+                    turns.succeeded(provider, permit, began, usage)
+                    return
+        raise turns.exhausted()
+
+
+class Telling:
+    """What one provider says, on its way to the client; returns the tokens it took."""
+
+    def __init__(self, send: Send, provider: Provider, asked: "Asked") -> None:
+        self.started = False
+        self._send = send
+        self._provider = provider
+        self._asked = asked
+
+    async def passed(self) -> Usage:
+        """As bytes, both ways."""
+        provider = self._provider
+        assert provider.wire is not None
+        reply = await passing.send(provider, provider.wire, self._asked.body_for(provider.model))
+        if reply.streamed:
+            tail = b""
+            async with aclosing(passing.pieces(provider, reply)) as pieces:
+                async for piece in pieces:
+                    await self._piece(piece)
+                    tail = piece
+            await self._send({"type": "http.response.body", "body": b""})
+            return Usage(completion_tokens=tokens_told(tail))
+        body = await passing.whole(provider, reply)
+        self.started = True
+        await send_bytes(self._send, reply.status, body, b"application/json", [who(provider.name)])
+        return Usage(completion_tokens=tokens_told(body))
+
+    async def translated(self) -> Usage:
+        """Through the provider's own SDK."""
+        provider, chat = self._provider, self._asked.chat
+        if not self._asked.stream:
+            answer = await provider.complete(chat)
+            self.started = True
+            await send_json(self._send, 200, completion(answer), [who(provider.name)])
+            return answer.usage
+        ident, usage = new_id(), Usage()
+        async with aclosing(provider.stream(chat)) as chunks:
+            async for chunk in chunks:
+                usage = chunk.usage or usage
+                await self._piece(sse(event_of(ident, chunk)))
+        await self._piece(b"data: [DONE]\n\n")
+        await self._send({"type": "http.response.body", "body": b""})
+        return usage
+
+    async def _piece(self, piece: bytes) -> None:
+        if not self.started:
+            self.started = True
+            kind = (b"content-type", b"text/event-stream; charset=utf-8")
+            headers = [kind, (b"cache-control", b"no-cache"), who(self._provider.name)]
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def break_off(self, error: ProviderError) -> None:
+        """The stream has begun and cannot be completed: its client is told in an event."""
+        if self._asked.stream:
+            await self._send({"type": "http.response.body", "body": b"\n\n" + sse(envelope(error))})
 
 
 class Mistake:
@@ -81,10 +154,23 @@ class Mistake:
 class Asked:
     """A body, read."""
 
-    def __init__(self, chat: Chat, *, stream: bool, document: Mapping[str, Any]) -> None:
+    def __init__(self, chat: Chat, *, stream: bool, body: bytes, document: Mapping[str, Any]) -> None:
         self.chat = chat
         self.stream = stream
-        self.document = document
+        self._body = body
+        self._document = document
+
+    def body_for(self, model: str) -> bytes:
+        """The body as it came, unless it names another model than this provider's."""
+        if self._document.get("model") == model:
+            return self._body
+        return orjson.dumps({**self._document, "model": model})
+
+    def by(self, caller: Caller | None) -> "Asked":
+        """The same, limited to the models that the caller may use."""
+        if caller is not None:
+            self.chat = replace(self.chat, allows=caller.may_use)
+        return self
 
 
 def read_request(body: bytes) -> Asked | Mistake:
@@ -106,7 +192,7 @@ def read_request(body: bytes) -> Asked | Mistake:
         return Mistake("`model` must be a non-empty text; `auto` leaves it to the gateway.", "model")
     options = {name: value for name, value in document.items() if name not in OWN and value is not None}
     chat = Chat(messages=messages, options=options, model=model)
-    return Asked(chat, stream=document.get("stream") is True, document=document)
+    return Asked(chat, stream=document.get("stream") is True, body=body, document=document)
 
 
 def new_id() -> str:
@@ -155,11 +241,6 @@ def envelope(error: GatewayError) -> dict[str, Any]:
     return {"error": inner}
 
 
-async def _start_stream(send: Send, provider: str) -> None:
-    headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"), who(provider)]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-
-
-async def _send_event(send: Send, document: Mapping[str, Any]) -> None:
-    body = b"data: " + orjson.dumps(document) + b"\n\n"
-    await send({"type": "http.response.body", "body": body, "more_body": True})
+def sse(document: Mapping[str, Any]) -> bytes:
+    """A server-sent event."""
+    return b"data: " + orjson.dumps(document) + b"\n\n"

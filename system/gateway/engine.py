@@ -10,6 +10,7 @@ from system.gateway.breakers import Breakers, Permit, Refused
 from system.gateway.counts import Counts
 from system.gateway.errors import Attempt, GatewayError, ProviderError
 from system.gateway.failover import exhausted, in_order, judge, refused, skipped
+from system.gateway.pacing import Pacer
 from system.gateway.providers.base import Provider
 from system.gateway.values import Answer, Chat, Chunk, Usage
 
@@ -23,11 +24,13 @@ class Engine:
         self,
         providers: Sequence[Provider],
         breakers: Breakers,
+        pacer: Pacer,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.providers = tuple(providers)
         self.breakers = breakers
+        self.pacer = pacer
         self.clock = clock
         self.counts = Counts(tuple(one.name for one in providers))
 

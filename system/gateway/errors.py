@@ -109,6 +109,8 @@ class BadRequest(ProviderError):
     def __init__(self, provider: str, why: str, *, upstream: int = 400) -> None:
         super().__init__(provider, why, upstream=upstream)
         self.status = upstream
+        self.body = b""
+        """The refusal as it came, where the client speaks the provider's language."""
 
 
 class NotServed(GatewayError):
@@ -169,8 +171,12 @@ _BY_STATUS: dict[int, type[ProviderError]] = {
 _CALLERS = frozenset({400, 413, 422})
 
 
-def of_status(provider: str, status: int, why: str, retry_after: float | None = None) -> ProviderError:
-    """The error that a provider's HTTP status stands for."""
+def of_status(
+    provider: str, status: int, why: str, retry_after: float | None = None, code: str | None = None
+) -> ProviderError:
+    """The error that a provider's HTTP status stands for; `code` is its word for it, if it has one."""
+    if code == "insufficient_quota":
+        return ProviderFailed(provider, why, upstream=status)  # a 429 that no patience mends
     if status in _CALLERS:
         return BadRequest(provider, why, upstream=status)
     kind = _BY_STATUS.get(status, ProviderFailed)

@@ -25,6 +25,12 @@ def in_order(providers: Sequence[Provider], chat: Chat) -> Sequence[Provider]:
 
     A model that somebody has goes to them first and to the others, with models of their own, after them.
     """
+    if chat.allows is not None:
+        allows = chat.allows
+        providers = [one for one in providers if allows(one.model)]
+        if not providers or not (chat.model == AUTO or allows(chat.model)):
+            msg = f"This token may not use the model `{chat.model[:200]}`."
+            raise NotServed(msg, code="model_not_allowed", status=403)
     if chat.provider is not None:
         chosen = [one for one in providers if one.name == chat.provider]
         if not chosen:

@@ -1,9 +1,9 @@
 """The HTTP interface that FastAPI serves: chats, health, providers, metrics."""
 
-import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -11,8 +11,10 @@ from fastapi.responses import JSONResponse, Response
 from system.gateway import views
 from system.gateway.bodies import ChatRequest, ChatResponse
 from system.gateway.decorator import chat
+from system.gateway.engine import Engine
 from system.gateway.errors import GatewayError, NotServed
 from system.gateway.hiding import hide
+from system.gateway.leaving import UntilLeft
 from system.gateway.values import Answer, Chat, messages_of, options_of
 from system.metrics import CONTENT_TYPE, exposition
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from system.gateway.service import Service
 
 log = logging.getLogger("gateway")
-
-T = TypeVar("T")
 
 CLIENT_LEFT = 499
 
@@ -62,12 +62,13 @@ def _add_chats(app: FastAPI, service: "Service") -> None:
             messages=messages_of(body.message, body.system_message),
             options=options_of(temperature=body.temperature, max_tokens=body.max_tokens),
             provider=body.provider,
+            allows=_allowed(request),
         )
-        answer = await _while_connected(request, service.engine.complete(asked))
-        if answer is None:
-            return Response(status_code=CLIENT_LEFT)
-        log.info("Worker %d processed request with provider: %s", service.worker_id, answer.provider)
-        return _answered(service, answer)
+        async with UntilLeft(request.receive):
+            answer = await service.engine.complete(asked)
+            log.info("Worker %d processed request with provider: %s", service.worker_id, answer.provider)
+            return _answered(service, answer)
+        return Response(status_code=CLIENT_LEFT)
 
     @chat(gateway=service.engine)
     async def ask(message: str) -> Answer: ...  # type: ignore[empty-body]
@@ -75,16 +76,33 @@ def _add_chats(app: FastAPI, service: "Service") -> None:
     @app.post("/chat/decorator", responses=told)
     async def chat_decorator(body: ChatRequest, request: Request) -> Response:
         asking = ask.with_options(
+            gateway=Limited(service.engine, _allowed(request)),
             system_message=body.system_message,
             temperature=body.temperature,
             max_tokens=body.max_tokens,
             provider=body.provider,
         )
-        answer = await _while_connected(request, asking(body.message))
-        if answer is None:
-            return Response(status_code=CLIENT_LEFT)
-        log.info("Worker %d processed decorator request", service.worker_id)
-        return _answered(service, answer)
+        async with UntilLeft(request.receive):
+            answer = await asking(body.message)
+            log.info("Worker %d processed decorator request", service.worker_id)
+            return _answered(service, answer)
+        return Response(status_code=CLIENT_LEFT)
+
+
+class Limited:
+    """The engine, for a caller who may not use every model."""
+
+    def __init__(self, engine: Engine, allows: Callable[[str], bool] | None) -> None:
+        self._engine = engine
+        self._allows = allows
+
+    async def complete(self, chat: Chat) -> Answer:
+        return await self._engine.complete(replace(chat, allows=self._allows))
+
+
+def _allowed(request: Request) -> Callable[[str], bool] | None:
+    caller = request.scope.get("muster.caller")
+    return caller.may_use if caller is not None else None
 
 
 def _answered(service: "Service", answer: Answer) -> JSONResponse:
@@ -97,23 +115,6 @@ def _answered(service: "Service", answer: Answer) -> JSONResponse:
             "timestamp": views.stamp(service.wall()),
         }
     )
-
-
-async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
-    """The work's result, or None once the client has left: then nobody is asked any further."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_left(request))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        return await working if working.done() else None
-    finally:
-        working.cancel()
-        leaving.cancel()
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _add_health(app: FastAPI, service: "Service") -> None:

@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 
 from system.gateway.breakers import BreakerSettings, opened
 from system.gateway.engine import Engine
+from system.gateway.pacing import Pacer
 from system.gateway.providers import ProviderSettings, make
 from system.gateway.settings import GatewayConfig
 from system.gateway.strategies import Options
+from system.gateway.transport import LineTransport
 
 
 def breaker_settings(config: GatewayConfig, providers: Sequence[ProviderSettings]) -> BreakerSettings:
@@ -31,7 +33,8 @@ def breaker_settings(config: GatewayConfig, providers: Sequence[ProviderSettings
 async def engine_of(config: GatewayConfig, providers: Sequence[ProviderSettings]) -> AsyncIterator[Engine]:
     """Entered when it may be asked, left when every connection is closed."""
     async with opened(breaker_settings(config, providers)) as breakers:
-        engine = Engine([make(one) for one in providers], breakers)
+        pacer = Pacer()
+        engine = Engine([make(one, LineTransport(pacer)) for one in providers], breakers, pacer)
         try:
             yield engine
         finally:

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from system.asgi import App, Message, Receive, Scope, Send
 from system.errors import ComponentError
-from system.gateway.access import guarded
+from system.gateway.access import RATED_PATHS, guarded
 from system.gateway.completions import Completions
 from system.gateway.engine import Engine
 from system.gateway.pages import pages
@@ -83,6 +83,8 @@ class Service:
         return signed
 
     async def _inner(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in RATED_PATHS:
+            await self.engine.pacer.turn()
         answer = self._completions.routes.get((scope["method"], scope["path"]), self._pages)
         await answer(scope, receive, send)
 

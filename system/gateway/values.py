@@ -1,6 +1,6 @@
 """What is asked and what is answered, in OpenAI's words: every provider translates. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ class Chat:
     model: str = AUTO
     provider: str | None = None
     """Ask this one and nobody else."""
+    allows: Callable[[str], bool] | None = None
+    """Which models whoever asks may use; None: all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

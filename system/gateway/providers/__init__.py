@@ -4,6 +4,7 @@ from importlib import import_module
 
 from system.config import did_you_mean
 from system.gateway.providers.base import Provider, ProviderSettings
+from system.gateway.transport import LineTransport
 
 PROVIDERS = {
     "openai": "system.gateway.providers.openai:OpenAI",
@@ -26,9 +27,9 @@ def provider_class(kind: str) -> type[Provider]:
     return found
 
 
-def make(settings: ProviderSettings) -> Provider:
+def make(settings: ProviderSettings, transport: LineTransport) -> Provider:
     """A provider that is ready to be asked."""
-    return provider_class(settings.kind)(settings)
+    return provider_class(settings.kind)(settings, transport)
 
 
 __all__ = ["PROVIDERS", "Provider", "ProviderSettings", "make", "provider_class"]

@@ -8,8 +8,10 @@ import anthropic
 from system.gateway.errors import ConnectionFailed, ProviderFailed
 from system.gateway.providers.base import Provider, ProviderSettings
 from system.gateway.providers.sdk import client_options, spoken, whole
+from system.gateway.transport import LineTransport
 from system.gateway.values import Answer, Chat, Chunk, Message, Usage
 
+BASE_URL = "https://api.anthropic.com"
 MAX_TOKENS = 4096  # Anthropic wants a number where OpenAI does not
 
 _REASONS = {
@@ -27,9 +29,10 @@ class Anthropic(Provider):
     refused by `cannot`.
     """
 
-    def __init__(self, settings: ProviderSettings) -> None:
-        super().__init__(settings)
-        self._client = anthropic.AsyncAnthropic(api_key=settings.api_key, **client_options(settings))
+    def __init__(self, settings: ProviderSettings, transport: LineTransport) -> None:
+        super().__init__(settings, transport)
+        options = client_options(settings, transport, BASE_URL)
+        self._client = anthropic.AsyncAnthropic(api_key=settings.api_key, **options)
 
     def cannot(self, chat: Chat) -> str:
         return cannot(chat)

@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
+from system.gateway.transport import LineTransport
 from system.gateway.values import Answer, Chat, Chunk
 
 
@@ -31,23 +33,30 @@ class Wire:
     """Where a request that has a provider's own shape is sent as it is."""
 
     url: str
+    start: bytes
+    """The request line."""
     headers: bytes = field(repr=False)
     """Complete lines, the key among them."""
+
+    @staticmethod
+    def to(url: str, key: str) -> "Wire":
+        parts = urlsplit(url)
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        line = f"authorization: Bearer {key}\r\n" if key else ""
+        return Wire(url=url, start=f"POST {target} HTTP/1.1\r\n".encode(), headers=line.encode())
 
 
 class Provider(ABC):
     """One provider. Every failure is raised as a ProviderError that says whether another may be tried."""
 
-    def __init__(self, settings: ProviderSettings) -> None:
+    def __init__(self, settings: ProviderSettings, transport: LineTransport) -> None:
         self.settings = settings
+        self.transport = transport
         self.name = settings.name
         self.model = settings.model
         self.priority = settings.priority
-
-    @property
-    def wire(self) -> Wire | None:
+        self.wire: Wire | None = None
         """Where OpenAI's bytes are understood as they are; None where they must be translated."""
-        return None
 
     def cannot(self, chat: Chat) -> str:
         """What of this question the provider has no words for; empty if nothing."""

@@ -8,22 +8,22 @@ import openai
 from system.gateway.errors import ConnectionFailed, ProviderFailed
 from system.gateway.providers.base import Provider, ProviderSettings, Wire
 from system.gateway.providers.sdk import client_options, spoken, whole
+from system.gateway.transport import LineTransport, is_proxied
 from system.gateway.values import Answer, Chat, Chunk, Usage
+
+BASE_URL = "https://api.openai.com/v1"
 
 
 class OpenAI(Provider):
     """Chat completions; options go through as they are."""
 
-    def __init__(self, settings: ProviderSettings) -> None:
-        super().__init__(settings)
-        self._client = openai.AsyncOpenAI(api_key=settings.api_key, **client_options(settings))
-
-    @property
-    def wire(self) -> Wire:
+    def __init__(self, settings: ProviderSettings, transport: LineTransport) -> None:
+        super().__init__(settings, transport)
+        options = client_options(settings, transport, BASE_URL)
+        self._client = openai.AsyncOpenAI(api_key=settings.api_key, **options)
         base = str(self._client.base_url).rstrip("/")
-        headers = {"authorization": f"Bearer {self.settings.api_key}"} if self.settings.api_key else {}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return Wire(url=f"{base}/chat/completions", headers=lines.encode())
+        if not is_proxied(base):
+            self.wire = Wire.to(f"{base}/chat/completions", settings.api_key)
 
     async def complete(self, chat: Chat) -> Answer:
         async with whole(openai, self.settings):

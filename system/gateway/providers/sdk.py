@@ -20,6 +20,7 @@ from system.gateway.errors import (
 )
 from system.gateway.hiding import hide
 from system.gateway.providers.base import ProviderSettings
+from system.gateway.transport import CONNECT, LineTransport, is_proxied
 
 log = logging.getLogger("gateway")
 
@@ -27,15 +28,17 @@ LONGEST_PAUSE = 8.0  # seconds: what the SDKs wait at most before they retry
 LONGEST_WORDS = 300  # characters of a provider's own words
 
 
-def client_options(settings: ProviderSettings) -> dict[str, Any]:
-    """What either SDK's client is told."""
-    timeout = httpx2.Timeout(settings.timeout, connect=min(settings.timeout, 5.0))
+def client_options(settings: ProviderSettings, transport: LineTransport, base_url: str) -> dict[str, Any]:
+    """What either SDK's client is told; `base_url` is the provider's own."""
+    timeout = httpx2.Timeout(settings.timeout, connect=min(settings.timeout, CONNECT))
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
+    base = settings.base_url or base_url
+    through = {"limits": limits} if is_proxied(base) else {"transport": transport}
     return {
-        "base_url": settings.base_url,
+        "base_url": base,
         "timeout": timeout,
         "max_retries": settings.retries,
-        "http_client": httpx2.AsyncClient(timeout=timeout, limits=limits, follow_redirects=True),
+        "http_client": httpx2.AsyncClient(timeout=timeout, follow_redirects=True, **through),
     }
 
 
@@ -71,7 +74,9 @@ def told(sdk: ModuleType, settings: ProviderSettings, error: Exception) -> Provi
     name = settings.name
     if isinstance(error, sdk.APIStatusError):
         after = read_retry_after(error.response.headers.get("retry-after"))
-        return of_status(name, error.status_code, words_of(error, settings), after)
+        return of_status(
+            name, error.status_code, words_of(error, settings), after, getattr(error, "code", None)
+        )
     if isinstance(error, sdk.APITimeoutError | httpx2.TimeoutException):
         return TimedOut(name, f"no answer within {settings.timeout:g} s")
     if isinstance(error, sdk.APIConnectionError | httpx2.TransportError):
