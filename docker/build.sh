@@ -212,5 +212,12 @@ lock=${TMPDIR:-/tmp}/muster-images.$(id -u).lock
 exec 9>"$lock"
 flock -w 600 9 || cannot "another docker/build.sh is at work since ten minutes ($lock)"
 build
-if [[ $save ]]; then docker save "${images[@]}" -o "$save" && say "saved to $save; load it with: docker load -i $save"; fi
-if [[ $to ]]; then docker save muster-system:local | gzip | ssh -o BatchMode=yes "$to" 'gunzip | docker load' && say "loaded by the engine of $to"; fi
+if [[ $save ]]; then
+    docker save "${images[@]}" -o "$save" || cannot "they could not be saved to $save"
+    say "saved to $save; load it with: docker load -i $save"
+fi
+if [[ $to ]]; then
+    docker save muster-system:local | gzip | ssh -o BatchMode=yes "$to" 'gunzip | docker load' ||
+        cannot "$to did not take it: 'ssh $to docker load' has to work there, without a password"
+    say "loaded by the engine of $to"
+fi

@@ -57,3 +57,17 @@ def test_wrong_usage_is_told(arguments: list[str]) -> None:
     done = run(BUILD, *arguments)
     assert done.returncode == 4
     assert "build.sh" in done.stderr
+
+
+def test_a_host_or_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """Exit code 6 and what has to work, not success."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text("#!/bin/sh\necho 'Permission denied (publickey).' >&2\nexit 255\n")
+    ssh.chmod(0o755)
+    done = run(BUILD, "--to", "server2", env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert done.returncode == 6
+    assert "Permission denied (publickey)." in done.stderr
+    assert "'ssh server2 docker load' has to work there, without a password" in done.stderr
+    done = run(BUILD, "--save", tmp_path / "nowhere" / "images.tar")
+    assert done.returncode == 6
+    assert "could not be saved" in done.stderr
