@@ -16,6 +16,7 @@ CHECKS: Kinds[Check] = Kinds(
         "healthy": "harness.checks.healthy:Healthy",
         "http": "harness.checks.http:Http",
         "infer_result": "harness.checks.infer_result:InferResult",
+        "latency": "harness.checks.latency:Latency",
         "logs": "harness.checks.logs:Logs",
         "models": "harness.checks.models:Models",
         "moved": "harness.checks.moved:Moved",
@@ -24,6 +25,7 @@ CHECKS: Kinds[Check] = Kinds(
         "right_model": "harness.checks.right_model:RightModel",
         "routing": "harness.checks.routing:Routing",
         "served_by": "harness.checks.served_by:ServedBy",
+        "streamed": "harness.checks.streamed:Streamed",
         "unregistered": "harness.checks.unregistered:Unregistered",
     },
 )

@@ -26,10 +26,12 @@ SMALLEST: dict[str, Any] = {
     "distribution": ("even",),
     "healthy": ("all",),
     "infer_result": ({"product": "a * b"},),
+    "latency": (1.0,),
     "models": ("all",),
     "moved": ("none",),
     "registered": ("all",),
     "served_by": (("babysitter-a-server",),),
+    "streamed": (0.5,),
     "unregistered": (("babysitter-a",),),
 }
 """Arguments of the smallest instance, where there is a main option."""
