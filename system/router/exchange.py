@@ -147,7 +147,7 @@ class Exchange:
         self.started = True
         if head.streamed:
             self.streamed, self.first_byte = True, self.proxy.clock()
-        self._chunked = head.until_close or (head.chunked and not head.bodiless)
+        self._chunked = head.endless
         if self._chunked and self.request.http10:
             self._chunked, self.closing = (
                 False,

@@ -57,7 +57,7 @@ class Front(asyncio.Protocol):
         self.since = 0.0  # when this phase began
         self.stuck: float | None = None  # since when the client does not read
         self.left = False
-        self._reader = Reader(proxy.limits, proxy.admits, proxy.readers)
+        self._reader = Reader(proxy.limits, proxy.admits, proxy.readers, proxy.familiar)
         self._exchange: Exchange | None = None
         self._answering = False  # the loop below is running: who ends an exchange must not start another
         self._held = False  # reading has stopped: enough requests wait

@@ -14,6 +14,7 @@ from system.router.callers import Callers
 from system.router.counts import Totals
 from system.router.entries import Entry
 from system.router.exchange import Exchange
+from system.router.familiar import Familiar
 from system.router.front import Front
 from system.router.gate import Gate
 from system.router.headers import REQUEST_HEADERS, keep_authorization, read_session
@@ -24,7 +25,7 @@ from system.router.refusals import (
 from system.router.request import Page, Request
 from system.router.rules import Settings
 from system.router.table import Changes, Table
-from system.router.upstream import Pool
+from system.router.upstream import Head, Pool
 
 log = logging.getLogger("router")
 
@@ -56,6 +57,8 @@ class Proxy:
             self.readers[b"authorization"] = keep_authorization
         self.budget = RetryBudget(share=settings.retry_share)
         self.exchanges: set[Exchange] = set()
+        self.familiar: Familiar[Request] = Familiar()
+        self._answers: Familiar[Head] = Familiar()
         self.draining = False
         self.found_down: Callable[[Backend], None] | None = None  # told when a backend is not there
         self.tell: Callable[[Backend, str], None] | None = None  # the other processes, what was found out
@@ -179,6 +182,7 @@ class Proxy:
             clock=self.clock,
             connect_timeout=self.timeouts.connect,
             idle_timeout=self.settings.idle_timeout,
+            familiar=self._answers,
         )
 
     def changed(self, changes: Changes) -> None:

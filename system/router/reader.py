@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import httptools
 
+from system.router.familiar import Familiar
 from system.router.headers import REQUEST_HEADERS
 from system.router.headers import Reader as HeaderReader
 from system.router.refusals import BODY_TOO_LARGE, HEAD_TOO_LARGE, MALFORMED, NO_ROOM, NOT_JSON, Refusal
@@ -34,6 +35,7 @@ class Reader:
     __slots__ = (
         "_admits",
         "_barren",
+        "_familiar",
         "_in_head",
         "_limits",
         "_moved",
@@ -50,6 +52,7 @@ class Reader:
         limits: Limits,
         admits: Callable[[Request], Refusal | None],
         readers: Mapping[bytes, HeaderReader] = REQUEST_HEADERS,
+        familiar: Familiar[Request] | None = None,
     ) -> None:
         self.ready: deque[Request] = deque()
         self.reading = False  # a request has begun and is not complete
@@ -57,6 +60,7 @@ class Reader:
         self._limits = limits
         self._admits = admits
         self._readers = readers
+        self._familiar = Familiar() if familiar is None else familiar
         self._request = Request()
         self._in_head = False
         self._barren = 0  # bytes since the last that belonged to a body
@@ -70,6 +74,22 @@ class Reader:
 
     def feed(self, data: bytes) -> None:
         """Read on; raises Refused."""
+        if self.reading:
+            self._parse(data)
+            return
+        end = data.find(b"\r\n\r\n") + 4
+        known = self._familiar.get(data[:end])
+        if known is not None and len(data) == end + known.size:
+            self.ready.append(known.again(data[end:]))
+            return
+        before = len(self.ready)
+        self._parse(data)
+        if not self.reading and len(self.ready) == before + 1:
+            request = self.ready[-1]
+            if request.is_plain and len(data) == end + request.size:
+                self._familiar.keep(data[:end], request.again(b""))
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:

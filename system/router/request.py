@@ -39,6 +39,7 @@ class Request:
     spool: Spool | None = None
     page: Page | None = None
     caller: Caller | None = None
+    pieces: tuple[bytes, bytes, bytes] | None = None  # the head as it is sent, but for backend and id
 
     def __init__(self) -> None:
         self.target = b""
@@ -68,9 +69,34 @@ class Request:
 
     def wire(self, host_line: bytes) -> bytes:
         """The head as it goes to a backend; the body follows as it came, framed by its length."""
-        start = (self.method, b" ", self.target, b" HTTP/1.1\r\n", host_line)
-        ident = (b"via: 1.1 muster\r\nx-request-id: ", self.id)
-        return b"".join((*start, *self.lines, *ident, b"\r\ncontent-length: %d\r\n\r\n" % len(self.body)))
+        start, middle, end = self.pieces or self._cut()
+        return b"".join((start, host_line, middle, self.id, end))
+
+    def _cut(self) -> tuple[bytes, bytes, bytes]:
+        start = b"%b %b HTTP/1.1\r\n" % (self.method, self.target)
+        middle = b"".join((*self.lines, b"via: 1.1 muster\r\nx-request-id: "))
+        self.pieces = start, middle, b"\r\ncontent-length: %d\r\n\r\n" % self.size
+        return self.pieces
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the same head can be taken for the same again: nothing about it depends on the moment."""
+        odd = self.chunked or self.closing or self.expects or self.upgrades
+        return not odd and self.refusal is None and self.spool is None
+
+    def again(self, body: bytes) -> "Request":
+        """Another request with the same head, and a body of the same length."""
+        request = Request.__new__(Request)
+        request.method = self.method
+        request.path = self.path
+        request.id = self.id
+        request.session = self.session
+        request.page = self.page
+        request.caller = self.caller
+        request.size = self.size
+        request.pieces = self.pieces or self._cut()
+        request.body = body
+        return request
 
     def close(self) -> None:
         """Nobody needs the body any more."""

@@ -8,6 +8,7 @@ from typing import Protocol, cast
 
 import httptools
 
+from system.router.familiar import Familiar
 from system.router.headers import RESPONSE_HEADERS, without_nominated
 from system.router.outcomes import Failure
 from system.router.spool import Spool
@@ -28,13 +29,29 @@ class Head:
     nominated = b""
     retry_after = b""
 
+    until_close = False  # the body ends where the connection does
+    endless = False  # nothing in the head says where the body ends
+
     def __init__(self) -> None:
         self.lines: list[bytes] = []
 
+    def settle(self, *, head_only: bool) -> None:
+        """Work out how the body is framed, once all headers were read."""
+        if self.nominated:
+            without_nominated(self.lines, self.nominated)
+        self.bodiless = head_only or self.status in (204, 304)
+        self.until_close = not self.chunked and self.length is None and not self.bodiless
+        self.endless = self.until_close or (self.chunked and not self.bodiless)
+
+    def compact(self) -> "Head":
+        """The same, with its lines in one piece."""
+        self.lines = [b"".join(self.lines)]
+        return self
+
     @property
-    def until_close(self) -> bool:
-        """The body ends where the connection does."""
-        return not self.chunked and self.length is None and not self.bodiless
+    def is_plain(self) -> bool:
+        """Whether the same head can be taken for the same again."""
+        return self.length is not None and not (self.chunked or self.closing or self.bodiless)
 
 
 class Sink(Protocol):
@@ -53,6 +70,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_begun",
         "_complete",
+        "_fresh",
         "_full",
         "_head",
         "_head_bytes",
@@ -86,6 +104,7 @@ class Connection(asyncio.Protocol):
         self._head_only = False
         self._full = False  # the transport holds enough
         self._begun = self._complete = self._spilled = self._paused = self._keeps = False
+        self._fresh = False  # nothing of the answer has come
 
     def request(self, sink: Sink, head: bytes, body: bytes | Spool, *, head_only: bool = False) -> None:
         """Send a request; the answer goes to the sink. An answer to HEAD has no body, whatever it says."""
@@ -93,6 +112,7 @@ class Connection(asyncio.Protocol):
         self.sink = sink
         self.used += 1
         self._begun = self._complete = False
+        self._fresh = True
         self._head_bytes = 0
         if not isinstance(body, bytes):
             self.transport.write(head)
@@ -151,9 +171,23 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         sink = self.sink
-        if sink is None or self._parser is None:
+        if sink is None:
             self.close()  # bytes nobody asked for: whatever follows could be taken for another's answer
             return
+        if not self._fresh:
+            self._read(data, 0)
+            return
+        self._fresh = False
+        end = data.find(b"\r\n\r\n") + 4
+        known = self.pool.familiar.get(data[:end])
+        if known is None or len(data) - end != known.length or self._head_only:
+            self._read(data, end)
+        else:
+            self._take_whole(sink, known, data[end:])
+
+    def _read(self, data: bytes, head_end: int) -> None:
+        """Read on; `head_end` is where the head ends if the answer begins with these bytes."""
+        assert self._parser is not None
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -165,6 +199,8 @@ class Connection(asyncio.Protocol):
         if sink is None:
             return
         if self._complete:
+            if head_end and self._keeps and self._head.is_plain and len(data) - head_end == self._head.length:
+                self.pool.familiar.keep(data[:head_end], self._head.compact())
             self._finish(sink)
             return
         if not self._begun:
@@ -190,6 +226,15 @@ class Connection(asyncio.Protocol):
         else:
             sink.failed(Failure.BROKE, str(exc or "the connection was closed"))
 
+    def _take_whole(self, sink: Sink, head: Head, body: bytes) -> None:
+        """An answer in one piece whose head was read before: no need to read it again."""
+        self._head = head
+        self._begun = self._complete = self._keeps = True
+        sink.head(head)
+        if self.sink is not None:  # it may have been given up for its status, or changed hands
+            self.sink.body(body)
+            self._finish(self.sink)
+
     # httptools' side
 
     def on_message_begin(self) -> None:
@@ -212,16 +257,16 @@ class Connection(asyncio.Protocol):
         head.status = self._parser.get_status_code()
         if head.status < 200:
             return
-        if head.nominated:
-            without_nominated(head.lines, head.nominated)
-        head.bodiless = self._head_only or head.status in (204, 304)
+        head.settle(head_only=self._head_only)
         self._begun = True
         self.sink.head(head)
         if self._head_only:
             self._complete, self._keeps = True, False  # the parser waits for what does not come
 
     def on_body(self, data: bytes) -> None:
-        if self.sink is not None and not self._spilled:
+        if self._complete:
+            self._spilled = True  # a body behind the answer to HEAD
+        elif self.sink is not None:
             self.sink.body(data)
 
     def on_message_complete(self) -> None:
@@ -272,7 +317,9 @@ class Pool:
         clock: Callable[[], float],
         connect_timeout: float,
         idle_timeout: float,
+        familiar: Familiar[Head] | None = None,
     ) -> None:
+        self.familiar = Familiar() if familiar is None else familiar
         self._address = (host, port)
         self._tls = tls
         self._clock = clock
