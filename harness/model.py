@@ -44,6 +44,14 @@ class LogSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a service may use at most, where hosts can limit it: bytes, and cores."""
+
+    memory: float | None = None
+    cpus: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSpec:
     """One service of a topology, its kind's template already filled in.
 
@@ -61,7 +69,7 @@ class ServiceSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[int, ...] = ()
-    resources: Mapping[str, Any] = field(default_factory=dict)
+    resources: Resources | None = None
     after: tuple[str, ...] = ()
     ready: Ready | None = None
     url: str = ""

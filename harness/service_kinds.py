@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from harness.errors import did_you_mean
 from harness.kind_options import Reader, options_of
 from harness.options import ServiceName
-from harness.quantities import Duration
+from harness.quantities import Duration, Size
 from harness.yaml_places import Node, Problems, read_yaml
 
 KIND_KEYS = ("kind", "about", "options")
@@ -82,6 +82,16 @@ class ReadyFields:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResourceFields:
+    """What a service may use at most."""
+
+    memory: Annotated[Size, Field(ge=6 * 2**20)] | None = None
+    """Memory, as 512M; who needs more is killed. 6M is the least that engines take."""
+    cpus: Annotated[float, Field(gt=0)] | None = None
+    """Cores, as 1 or 0.5; who needs more waits."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServedByFields:
     """Where an answer says who served it."""
 
@@ -124,8 +134,8 @@ class ServiceFields:
     """Files to write before it starts: path in its working folder -> content."""
     ports: tuple[Port, ...] = ()
     """Every port it listens on."""
-    resources: Mapping[str, Any] = field(default_factory=dict)
-    """Limits, where hosts can set them: memory, cpus."""
+    resources: ResourceFields | None = None
+    """What it may use at most; docker hosts see to that, others note in the history that they do not."""
     after: tuple[ServiceName, ...] = ()
     """Services that must be ready before it starts."""
     ready: ReadyFields | None = None

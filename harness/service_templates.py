@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.errors import Place, did_you_mean
 from harness.kind_options import Reader, options_of
-from harness.model import LogSource, Ready, ServedBy, ServiceSpec
+from harness.model import LogSource, Ready, Resources, ServedBy, ServiceSpec
 from harness.references import (
     BadReference,
     Broken,
@@ -283,6 +283,7 @@ def _as_spec(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields as ServiceSpec has them."""
     changed = {
         "env": {name: to_text(value) for name, value in fields["env"].items()},
+        "resources": Resources(**asdict(fields["resources"])) if fields["resources"] else None,
         "ready": Ready(**asdict(fields["ready"])) if fields["ready"] else None,
         "served_by": ServedBy(**asdict(fields["served_by"])) if fields["served_by"] else None,
         "log": LogSource(**asdict(fields["log"])) if fields["log"] else None,

@@ -14,7 +14,6 @@ from harness.hosts.attachment import Attachment
 from harness.hosts.base import Exit
 from harness.hosts.engine import LOST
 from harness.hosts.sandbox import tar_of
-from harness.quantities import parse_size
 
 if TYPE_CHECKING:
     from harness.hosts.control import Control
@@ -143,10 +142,10 @@ class ContainerService:
 def limits(spec: ServiceSpec) -> dict[str, Any]:
     """`resources` in the engine's words."""
     found: dict[str, Any] = {}
-    if "memory" in spec.resources:
-        found["mem_limit"] = int(parse_size(spec.resources["memory"]))
-    if "cpus" in spec.resources:
-        found["nano_cpus"] = int(float(spec.resources["cpus"]) * 1e9)
+    if spec.resources and spec.resources.memory is not None:
+        found["mem_limit"] = int(spec.resources.memory)
+    if spec.resources and spec.resources.cpus is not None:
+        found["nano_cpus"] = int(spec.resources.cpus * 1e9)
     return found
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from harness import journal, ports
 from harness import processes as proc
 from harness.errors import EnvironmentFailure, HarnessBug
-from harness.events import HostDown, HostUp, ServiceExited, ServiceStarting
+from harness.events import HostDown, HostUp, Note, ServiceExited, ServiceStarting
 from harness.guard import guarded
 from harness.hosts.base import Exit, Process
 from harness.hosts.program import Program, Start, start_program
@@ -131,6 +131,9 @@ class ProcessHosts:
         except OSError as error:
             msg = f"{spec.name} cannot have a log: {error.strerror}: {error.filename}"
             raise EnvironmentFailure(msg) from error
+        if spec.resources is not None:
+            note = f"{spec.name} is not limited to its resources: process hosts cannot, --hosts docker can"
+            self._workspace.history.append(Note(text=note))
         service = ProcessService(spec, self.addresses[spec.host], log)
         self._services[spec.name] = service
         try:

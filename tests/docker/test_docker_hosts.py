@@ -27,7 +27,7 @@ from harness.hosts.container import ContainerService
 from harness.hosts.docker import DockerHosts
 from harness.journal import NAME, read_journal
 from harness.leases import DEPLOYMENTS, hold
-from harness.model import Ready, ServiceSpec
+from harness.model import Ready, Resources, ServiceSpec
 from harness.readiness import wait_ready
 from harness.testing import service_spec, topology_of, workspace_in
 
@@ -133,7 +133,7 @@ def test_no_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_running_out_of_memory_is_told(tmp_path: Path) -> None:
     """A service that is killed for its memory limit leaves a note beside its end."""
     eat = ("python3", "-S", "-u", "-c", "print('up'); x = [bytearray(2**20) for _ in range(500)]")
-    spec = shell("", command=eat, resources={"memory": "32M"}, ready=Ready(log="up"))
+    spec = shell("", command=eat, resources=Resources(memory=2**25), ready=Ready(log="up"))
 
     async def body(hosts: DockerHosts, service: ContainerService) -> None:
         assert (await asyncio.wait_for(service.exited(), 20)).signal == "SIGKILL"

@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import ScenarioError
 from harness.facts import facts_of
-from harness.model import Ready, ServedBy, ServiceSpec, Topology
+from harness.model import Ready, Resources, ServedBy, ServiceSpec, Topology
 from harness.references import resolve_service
 from harness.topology import load_topology, read_inventory
 
@@ -113,7 +113,7 @@ def test_a_service_without_a_kind(tmp_path: Path) -> None:
     spec = service(tmp_path, text)
     assert spec.command == ("python", "-m", "app", "--name", "my app")
     assert spec.files == {"a.txt": "{x} s"}
-    assert spec.resources == {"memory": "512M", "cpus": 1}
+    assert spec.resources == Resources(memory=512 * 2**20, cpus=1.0)
     assert spec.ready == Ready(tcp=9000, within=3.0)
 
 

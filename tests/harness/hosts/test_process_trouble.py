@@ -13,9 +13,11 @@ import pytest
 
 from harness import processes
 from harness.errors import EnvironmentFailure
+from harness.events import Note
+from harness.history import of
 from harness.hosts.base import Target
 from harness.hosts.process import ProcessHosts, ProcessService
-from harness.model import Ready
+from harness.model import Ready, Resources
 from harness.testing import topology_of, workspace_in
 from tests.harness.hosts.processes_up import (
     PYTHON,
@@ -200,3 +202,14 @@ def test_a_killed_child_that_is_started_again_is_hit_once(
 
     supervisor = ("sh", "-c", "echo up; while true; do sleep 66; done")
     run_with(tmp_path, body, program(command=supervisor, ready=Ready(log="up")))
+
+
+def test_resources_are_not_limited_and_that_is_said(tmp_path: Path) -> None:
+    """A limit that process hosts cannot set stands in the history, so that nobody takes it for set."""
+
+    async def nothing(*_: object) -> None:
+        """Starting it is enough."""
+
+    workspace = run_with(tmp_path, nothing, program(resources=Resources(memory=2**25)))
+    notes = [event.text for _, event in of(workspace.history.records, Note)]
+    assert notes == ["a is not limited to its resources: process hosts cannot, --hosts docker can"]
