@@ -38,7 +38,7 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 5000),  # which is also how long one attempt may take
     ("grpc.max_reconnect_backoff_ms", 500),
 )
 """A connection of its own, no limits that the worker has not set, and soon a new look at who was away."""
