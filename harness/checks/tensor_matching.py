@@ -63,6 +63,7 @@ def _equal(got: Array, wanted: Array, kind: Datatype, tolerance: Tolerance) -> A
     right = rounded(kind.name, wanted.astype(np.float64))
     with np.errstate(invalid="ignore"):
         near = np.abs(found - right) <= tolerance.of(kind) * np.abs(right) + tolerance.absolute
+    near &= np.isfinite(right)  # nothing is near infinity but itself
     return np.asarray(near | (found == right) | (np.isnan(found) & np.isnan(right)), bool)
 
 
