@@ -1,6 +1,7 @@
 """`/docs`, `/redoc` and `/openapi.json`, made by FastAPI from the table of routes when somebody asks."""
 
 import asyncio
+from collections.abc import Mapping
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,10 @@ def _describe(app: "FastAPI", route: Route) -> None:
         summary=(route.handler.__doc__ or "").strip(),
         operation_id=f"{route.method} {route.path}",
         openapi_extra={
-            "parameters": [*_parameters("query", route.query), *_parameters("header", route.headers)]
+            "parameters": [
+                *_parameters("query", dict.fromkeys(route.query, ())),
+                *_parameters("header", route.headers),
+            ]
         },
         responses=_responses(route),
         tags=[route.path.split("/")[1]],
@@ -109,5 +113,13 @@ def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
     return refusals | {route.status: {"content": {route.media: {}}}}
 
 
-def _parameters(place: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    return [{"in": place, "name": name, "required": False, "schema": {"type": "string"}} for name in names]
+def _parameters(place: str, known: Mapping[str, tuple[str, ...]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "in": place,
+            "name": name,
+            "required": False,
+            "schema": {"type": "string", **({"enum": values} if values else {})},
+        }
+        for name, values in known.items()
+    ]

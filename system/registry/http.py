@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, unquote
 
@@ -168,7 +168,8 @@ class Route:
     status: int = 200
     media: str = "application/json"
     query: tuple[str, ...] = ()
-    headers: tuple[str, ...] = ()
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Headers that mean something here, and what they may say; nothing for anything."""
 
 
 class Routes:

@@ -37,7 +37,7 @@ class Replicas:
         self._choice = choice
 
     def add_to(self, routes: Routes) -> None:
-        routes.add("GET", "/route", self.route, headers=(CHOICE.decode(),))
+        routes.add("GET", "/route", self.route, headers={CHOICE.decode(): tuple(CHOICES)})
         routes.add("GET", "/registry", self.list)
         routes.add("GET", "/replicas", self.matching)
         routes.add("POST", "/register", self.register, takes=ReplicaBody, media=MEDIA)

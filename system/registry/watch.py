@@ -38,7 +38,7 @@ class Watch:
         self._snapshot: tuple[str, bytes] = ("", b"")
 
     def add_to(self, routes: Routes) -> None:
-        routes.add("GET", "/watch", self.watch, headers=("last-event-id",), query=("since",), media=MEDIA)
+        routes.add("GET", "/watch", self.watch, headers={"last-event-id": ()}, query=("since",), media=MEDIA)
 
     async def watch(self, request: Request) -> Streamed:
         """A snapshot, then every change in order; resumes after `Last-Event-ID`. Server-sent events."""
