@@ -40,7 +40,7 @@ class Anthropic(Provider):
     async def complete(self, chat: Chat) -> Answer:
         async with whole(anthropic, self.settings):
             message = await self._client.messages.create(model=self.model, **translated(chat))
-        return self._answer(message)
+            return self._answer(message)
 
     async def stream(self, chat: Chat) -> AsyncGenerator[Chunk, None]:
         prompt, finished = 0, False

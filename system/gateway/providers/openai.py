@@ -28,7 +28,7 @@ class OpenAI(Provider):
     async def complete(self, chat: Chat) -> Answer:
         async with whole(openai, self.settings):
             completion = await self._client.chat.completions.create(**self._request(chat))
-        return self._answer(completion)
+            return self._answer(completion)
 
     async def stream(self, chat: Chat) -> AsyncGenerator[Chunk, None]:
         finished = False
