@@ -10,6 +10,8 @@ PROGRAMS = {
     "babysitter": "system.babysitter.program:PROGRAM",
     "worker": "system.worker.program:PROGRAM",
     "gateway": "system.gateway.program:PROGRAM",
+    "balancer": "system.balancer.program:PROGRAM",
+    "node": "system.node.program:PROGRAM",
 }
 
 

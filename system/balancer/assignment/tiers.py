@@ -48,7 +48,7 @@ def _for_one(node: Candidate, models: Sequence[Model]) -> Assigned:
     best = min(tier_of_model(model) for model in carried)
     chosen = max((model for model in carried if tier_of_model(model) == best), key=_scorer(node))
     heavier = [
-        Rejected(model=model.name, reason=_too_heavy(node, own))
+        Rejected(model=model.name, reason=_too_heavy(node, model))
         for model in fit
         if tier_of_model(model) < own
     ]
@@ -69,6 +69,6 @@ def _scorer(node: Candidate) -> Callable[[Model], tuple[bool, bool, int, str]]:
     return points
 
 
-def _too_heavy(node: Candidate, own: int) -> str:
-    above = TIERS[own - 1]
-    return f"is for nodes of {above.least:g} points and more; this one has {node.score:g}"
+def _too_heavy(node: Candidate, model: Model) -> str:
+    tier = TIERS[tier_of_model(model)]
+    return f"is for nodes of {tier.least:g} points and more; this one has {node.score:g}"
