@@ -14,7 +14,7 @@ from system.testing import Running, running
 OPENAI_KEY = "sk-canary-openai-0123456789abcdef"
 ANTHROPIC_KEY = "sk-ant-canary-0123456789abcdef"
 QUESTION = {"message": "What is Python?"}
-MESSAGES = [{"role": "user", "content": "What is Python?"}]
+MESSAGES: Any = [{"role": "user", "content": "What is Python?"}]
 OPENAI_MODEL, ANTHROPIC_MODEL = "gpt-4o-mini", "claude-3-5-haiku-20241022"
 
 # What the surroundings of the tests may have set and the gateway would heed.
