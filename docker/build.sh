@@ -95,6 +95,7 @@ dependencies() {
     local python platform
     python=$(docker run --rm --network none "$1" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     say "dependencies as wheels for Python $python"
+    [[ -x .venv/bin/python ]] || scripts/setup
     platform=$(uname -m)
     .venv/bin/python - >"$work/wanted.txt" <<'PYTHON'
 import tomllib
@@ -207,7 +208,6 @@ case ${1:-} in
 esac
 
 docker/engine.sh --check >/dev/null || exit 6
-[[ -x .venv/bin/python ]] || scripts/setup
 lock=${TMPDIR:-/tmp}/muster-images.$(id -u).lock
 exec 9>"$lock"
 flock -w 600 9 || cannot "another docker/build.sh is at work since ten minutes ($lock)"

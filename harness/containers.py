@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from harness.journal import boot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,8 +25,22 @@ MACHINE = "muster.machine"
 
 
 def machine() -> str:
-    """What tells the machine that runs muster from others that use the same engine."""
-    return socket.gethostname()
+    """Who uses an engine: host, boot and network namespace, which is as far as leases on names reach."""
+    try:
+        network = os.readlink("/proc/self/ns/net")  # noqa: PTH115  # pathlib is slow to import
+    except OSError:
+        network = ""
+    return f"{socket.gethostname()}/{boot()}/{network}"
+
+
+def can_tell(label: str, here: str) -> bool:
+    """Whether a run labelled with a `machine()` is known here to be dead when nobody holds its name here.
+
+    It is where names are held in the same namespace, and where the machine was started again since.
+    """
+    host, started, network = [*label.split("/"), "", ""][:3]
+    own_host, own_started, own_network = here.split("/")
+    return host == own_host and (started != own_started or network == own_network)
 
 
 class Containers:

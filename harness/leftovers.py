@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness import processes, reaper
-from harness.containers import MACHINE, RUN_LABEL, Containers, machine
+from harness.containers import MACHINE, RUN_LABEL, Containers, can_tell, machine
 from harness.engine_place import NoEngine, engine_place
 from harness.errors import EnvironmentFailure
 from harness.journal import DEPLOYMENT, NAME, RUN, Journaled, boot, read_journal
@@ -68,7 +68,7 @@ def _contained() -> Iterator[Journaled]:
     except (OSError, NoEngine):
         return
     for deployment, labels in deployments.items():
-        if labels.get(MACHINE) == machine():
+        if can_tell(labels.get(MACHINE, ""), machine()):
             run = labels.get(RUN_LABEL, "")
             yield Journaled(run, deployment, ("docker",), "", (0, 0), (), clean=False, engine=engine)
 

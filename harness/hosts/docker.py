@@ -19,7 +19,7 @@ from harness.guard import guarded
 from harness.hosts.base import Process
 from harness.hosts.container import ContainerService
 from harness.hosts.control import Bridge, Control, control_of
-from harness.hosts.engine import LOST, ONLY_ASKED_FOR, Engine, connect, have_images
+from harness.hosts.engine import LOST, Engine, connect, have_images
 from harness.hosts.network import make_network
 from harness.hosts.process import ENDING
 from harness.hosts.relay import LOST as RELAY_LOST
@@ -78,10 +78,7 @@ class DockerHosts:
         async with AsyncExitStack() as stack:
             engine = await connect()
             stack.callback(engine.close)
-            images = {service.image or IMAGE for service in topology.services}
-            await have_images(
-                engine, images | {SANDBOX_IMAGE}, own={SANDBOX_IMAGE} | images & {IMAGE, *ONLY_ASKED_FOR}
-            )
+            await have_images(engine, {SANDBOX_IMAGE, *(s.image or IMAGE for s in topology.services)})
             deployment = secrets.token_hex(6)
             await stack.enter_async_context(
                 guarded(

@@ -31,6 +31,7 @@ _THREADS = 16
 _FINISH_WITHIN = 10.0
 ONLY_ASKED_FOR: Mapping[str, str] = {"muster-redis:local": "redis"}
 """Images that are built when a service wants them, and what docker/build.sh calls them."""
+OURS = frozenset({"muster-system:local", "muster-sandbox:local", *ONLY_ASKED_FOR})
 _BUILD = Path(__file__).parents[2] / "docker" / "build.sh"
 _START = "start one with docker/engine.sh, or use --hosts process"
 _HINTS: Mapping[str, str] = {
@@ -211,12 +212,12 @@ def translated(error: Exception) -> EnvironmentFailure:
     return EnvironmentFailure(f"the container engine failed: {error}")
 
 
-async def have_images(engine: Engine, images: set[str], own: set[str]) -> None:
-    """Have all images; ours (`own`) are built from their sources where these are, 0.2 s when unchanged."""
-    if own and _BUILD.exists():
+async def have_images(engine: Engine, images: set[str]) -> None:
+    """Have all images; ours are built from their sources where these are, 0.2 s when unchanged."""
+    if images & OURS and _BUILD.exists():
         build = await asyncio.create_subprocess_exec(
             _BUILD,
-            *(name for image, name in ONLY_ASKED_FOR.items() if image in own),
+            *(name for image, name in ONLY_ASKED_FOR.items() if image in images),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
