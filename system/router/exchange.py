@@ -75,8 +75,8 @@ class Exchange:
         if not usable:
             self._refuse(NO_BACKEND.saying(model=self.asked.model[:200]), Outcome.REFUSED)
             return
-        most = self.proxy.settings.outstanding
-        if most:
+        if self.proxy.limited:
+            most = self.proxy.settings.outstanding
             usable = [backend for backend in usable if backend.outstanding < most]
             if not usable:
                 self._wait()
@@ -148,11 +148,8 @@ class Exchange:
         if head.streamed:
             self.streamed, self.first_byte = True, self.proxy.clock()
         self._chunked = head.endless
-        if self._chunked and self.request.http10:
-            self._chunked, self.closing = (
-                False,
-                True,
-            )  # HTTP/1.0 knows no chunks: the connection's end says it
+        if self._chunked and self.request.http10:  # which knows no chunks: the connection's end says it
+            self._chunked, self.closing = False, True
         self.closing = self.closing or self.proxy.draining
         start = self.front.head(head.status, self.request, closing=self.closing)
         end = b"transfer-encoding: chunked\r\n\r\n" if self._chunked else b"\r\n"

@@ -47,6 +47,7 @@ class Proxy:
     ) -> None:
         self.table = table
         self.settings = settings
+        self.limited = bool(settings.outstanding)
         self.limits = settings.limits
         self.timeouts = settings.timeouts
         self.clock = clock
@@ -124,7 +125,7 @@ class Proxy:
             self._tell(backend, "breaker")
         if before is not CLOSED or breaker.state is not CLOSED:
             self.table.heed_breaker(backend, now)
-        if self.settings.outstanding:
+        if self.limited:
             self._make_room(backend)
         model = exchange.asked.model
         series = backend.series.get(model) or backend.series_of(model)
@@ -158,7 +159,8 @@ class Proxy:
 
     def ended(self, exchange: Exchange, outcome: Outcome) -> None:
         self.exchanges.discard(exchange)
-        exchange.request.close()
+        if exchange.request.spool is not None:
+            exchange.request.close()
         if self._access_log is not None:
             self._access_log(exchange, outcome)
 
