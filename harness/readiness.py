@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from harness.errors import EnvironmentFailure
+from harness.hosts.relay import near
 from harness.logtail import in_words, last_lines
 from harness.model import Ready
 
@@ -183,12 +184,11 @@ async def _log(pattern: re.Pattern[str], log: Path | None, start: int) -> None:
 
 async def _grpc(service: Service, port: int) -> None:
     await _tcp(service.address, (port,))  # a channel would wait a second before it tries again
-    host, near = service.way_to(port)
     import grpc.aio
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-    async with grpc.aio.insecure_channel(f"{host}:{near}", options=options) as channel:
+    async with grpc.aio.insecure_channel(near(f"{service.address}:{port}"), options=options) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest())

@@ -83,9 +83,6 @@ class FakeService:
     def alive(self) -> bool:
         return self.ended is not None and not self.ended.done()
 
-    def way_to(self, port: int) -> tuple[str, int]:
-        return self.address, port
-
     async def exited(self) -> Exit:
         if self.ended is None:
             return Exit(code=None)

@@ -32,9 +32,6 @@ class AttachedService:
     def alive(self) -> bool:
         return True
 
-    def way_to(self, port: int) -> tuple[str, int]:
-        return self.address, port
-
     async def exited(self) -> Exit:
         await asyncio.Event().wait()
         return Exit(code=None)

@@ -69,9 +69,6 @@ class Service(Protocol):
     async def exited(self) -> Exit:
         """Wait until its main process has ended."""
 
-    def way_to(self, port: int) -> tuple[str, int]:
-        """Where a client that does not use asyncio reaches a port of it; others connect as usual."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:

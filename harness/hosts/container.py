@@ -16,7 +16,6 @@ from harness.hosts.engine import LOST
 from harness.hosts.sandbox import tar_of
 
 if TYPE_CHECKING:
-    from harness.hosts.control import Control
     from harness.hosts.engine import Engine
     from harness.hosts.sandbox import Sandbox
     from harness.model import ServiceSpec
@@ -28,9 +27,8 @@ _LAST_WORDS_WITHIN = 2.0
 class ContainerService:
     """A service; each start has an end of its own. `expected`: the harness has asked for it."""
 
-    def __init__(self, spec: ServiceSpec, sandbox: Sandbox, log: Path, control: Control) -> None:
+    def __init__(self, spec: ServiceSpec, sandbox: Sandbox, log: Path) -> None:
         self.spec = spec
-        self._control = control
         self.sandbox = sandbox
         self.address = sandbox.address
         self.log: Path | None = log
@@ -43,9 +41,6 @@ class ContainerService:
     @property
     def alive(self) -> bool:
         return self._ended is not None and not self._ended.done()
-
-    def way_to(self, port: int) -> tuple[str, int]:
-        return self._control.way_to(self.address, port)
 
     async def exited(self) -> Exit:
         if self._ended is None:

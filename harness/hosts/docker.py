@@ -174,7 +174,7 @@ class DockerHosts:
     async def service(self, spec: ServiceSpec) -> AsyncIterator[ContainerService]:
         """Start a service; leaving stops and removes its container."""
         log = self._workspace.directory.log(spec.host, spec.name)
-        service = ContainerService(spec, self._sandboxes[spec.host], log, self.control)
+        service = ContainerService(spec, self._sandboxes[spec.host], log)
         self._services[spec.name] = service
         try:
             await service.create(

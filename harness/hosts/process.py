@@ -51,9 +51,6 @@ class ProcessService:
     def alive(self) -> bool:
         return self.program is not None and not self.program.ended.done()
 
-    def way_to(self, port: int) -> tuple[str, int]:
-        return self.address, port
-
     async def exited(self) -> Exit:
         if self.program is None:
             msg = f"{self.spec.name} was waited for before it was started"

@@ -171,6 +171,12 @@ class Detour:
             await routes.begin()
         routes.relays[self._block] = self._relay
 
+    @classmethod
+    def relay_to(cls, address: str) -> Relay | None:
+        """The relay that connections from this loop to an address go through, if any does."""
+        routes = cls._of_loops.get(asyncio.get_running_loop())
+        return routes.relay_to(address) if routes else None
+
     def end(self) -> None:
         """Not any more."""
         routes = self._of_loops[self._loop]
@@ -178,6 +184,13 @@ class Detour:
         if not routes.relays:
             del self._of_loops[self._loop]
             routes.end()
+
+
+def near(endpoint: str) -> str:
+    """Where what does not connect by asyncio (gRPC) has to, from this loop, to reach `host:port`."""
+    address, _, port = endpoint.rpartition(":")
+    relay = Detour.relay_to(address)
+    return ":".join(map(str, relay.way_to(address, int(port)))) if relay and port.isdigit() else endpoint
 
 
 class _Routes:
@@ -202,7 +215,7 @@ class _Routes:
             self._server.close()
 
     async def _divert(self, sock: socket.socket, address: Any) -> None:
-        relay = self._relay_to(address)
+        relay = self.relay_to(address[0]) if isinstance(address, tuple) else None
         if relay is None or self._server is None:
             await self._connect(sock, address)
             return
@@ -217,10 +230,9 @@ class _Routes:
             stream.drop()
             raise
 
-    def _relay_to(self, address: Any) -> Relay | None:
-        if not isinstance(address, tuple):
-            return None
-        return self.relays.get(str(address[0]).rpartition(".")[0])
+    def relay_to(self, address: Any) -> Relay | None:
+        """The relay to an address."""
+        return self.relays.get(str(address).rpartition(".")[0])
 
     async def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         expected = self._expected.pop(writer.get_extra_info("peername")[1], None)

@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
+from harness.hosts.relay import near
 from harness.protocols.base import ViewFailed
 from harness.protocols.inference_pb2 import (
     InferTensor,
@@ -46,7 +47,7 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
 
 def channel_to(endpoint: str) -> grpc.aio.Channel:
     """A channel to `host:port`; it connects when it is used."""
-    return grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
+    return grpc.aio.insecure_channel(near(endpoint), options=_OPTIONS)
 
 
 def endpoint_of(url: str) -> str:

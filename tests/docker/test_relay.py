@@ -100,7 +100,7 @@ def test_what_goes_through_a_relay_is_what_would_go_over_the_bridge(tmp_path: Pa
         with pytest.raises(ConnectionResetError):
             await reader.read()
         writer.close()
-        assert b"200" in await asyncio.to_thread(_plain_get, *service.way_to(7000))
+        assert b"200" in await asyncio.to_thread(_plain_get, *hosts.control.way_to(address, 7000))
 
     behind_a_relay(tmp_path, body)
 
