@@ -11,7 +11,7 @@ entry itself, it does not listen to older words about it.
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from system.leases import Lease, LeaseError
@@ -27,7 +27,8 @@ Kind = Literal["put", "offer", "keep", "delete"]
 class Word:
     """What one process says about an entry. Puts and offers have a record; an offer yields to what is there.
 
-    The keeper of a delete for silence is who is believed to keep it: it is refused if somebody else does.
+    A put that is no registration changes an entry that is there under the same lease, and is refused for any
+    other. The keeper of a delete for silence is who is believed to keep it: refused if somebody else does.
     """
 
     kind: Kind
@@ -62,7 +63,7 @@ class Shared:
 
     def registered(self, entry: Entry, lease: Lease) -> None:
         self._keep(entry.id, self.member)
-        self._say_entry("put", entry, lease.id)
+        self._say_entry("put", entry, lease.id, "registered")
 
     def heard(self, entry_id: str, now: float) -> None:
         """A sign of life came to this process; a connection stays with the process that holds it."""
@@ -86,7 +87,8 @@ class Shared:
         if self._listens or change.reason == "registered":
             return
         if change.entry is not None:
-            self._say_entry("put", change.entry, change.lease_id)
+            # What was out already, and is held after all, yields to who registered the id meanwhile.
+            self._say_entry("put" if change.was else "offer", change.entry, change.lease_id)
         else:
             self._end(change.id, change.lease_id, keeper, change.reason)
 
@@ -114,10 +116,16 @@ class Shared:
             later = self._outbox.setdefault(word.id, [])
             if not any(one.kind == "put" for one in later):
                 later.insert(0, word)
+            else:
+                self._outbox[word.id] = [_as_new(one, word) for one in later]
 
     def _end(self, entry_id: str, lease_id: str, keeper: str, reason: Reason) -> None:
-        """Tell of a lease's end; remember it for those who offer it again to a store that has lost all."""
-        self._ended[lease_id] = None
+        """Tell of a lease's end; remember it for those who offer it again to a store that has lost all.
+
+        Of the abandoned it is only believed that they ended: their keeper may come back and know better.
+        """
+        if reason != "abandoned":
+            self._ended[lease_id] = None
         if len(self._ended) > REMEMBERED:
             self._ended.popitem(last=False)
         self._say(Word(kind="delete", id=entry_id, lease_id=lease_id, keeper=keeper, reason=reason))
@@ -129,17 +137,20 @@ class Shared:
         self.keepers[entry_id] = keeper
         self._orphans.discard(entry_id)
 
-    def _say_entry(self, kind: Kind, entry: Entry, lease_id: str) -> None:
+    def _say_entry(self, kind: Kind, entry: Entry, lease_id: str, reason: Reason = "updated") -> None:
         keeper = self.keepers.get(entry.id, self.member)
-        self._say(Word(kind=kind, id=entry.id, lease_id=lease_id, keeper=keeper, record=record_of(entry)))
+        said = {"id": entry.id, "lease_id": lease_id, "keeper": keeper}
+        self._ended.pop(lease_id, None)  # held as a suspect
+        self._say(Word(kind=kind, record=record_of(entry), reason=reason, **said))
 
     def _say(self, word: Word) -> None:
         """A put makes superfluous what was not yet sent about the entry."""
-        waiting = [] if word.kind == "put" else self._outbox.get(word.id, [])
-        kept = [one for one in waiting if one.kind != word.kind]
-        self._awaited[word.id] = (
-            self._awaited.get(word.id, 0) + 1 + len(kept) - len(self._outbox.get(word.id, []))
-        )
+        before = self._outbox.get(word.id, [])
+        kept = [] if word.kind == "put" else [one for one in before if one.kind != word.kind]
+        if word.kind == "put":
+            for unsent in before:
+                word = _as_new(word, unsent)
+        self._awaited[word.id] = self._awaited.get(word.id, 0) + 1 + len(kept) - len(before)
         self._outbox[word.id] = [*kept, word]
         self._wake()
 
@@ -164,8 +175,8 @@ class Shared:
         """Bring the table in line with all that the store has, a little with every step of the iterator.
 
         What this process keeps itself is alive, whatever the store thinks. What others kept and the store
-        does not have was taken out, unless the store has lost everything: then services are offered again,
-        and replicas wait for their keeper to say them again, or to be gone.
+        does not have was taken out, unless the store has lost everything: then it is offered again, for
+        its keeper to take up, or to deny.
         """
         self._awaited = {entry_id: len(waiting) for entry_id, waiting in self._outbox.items()}
         there = set()
@@ -175,7 +186,9 @@ class Shared:
                 self.keepers.get(word.id) == self.member
                 and self._table.leases.owner(word.id) == word.lease_id
             )
-            if word.id not in self._awaited and not (mine and word.keeper == self.member):
+            if word.id not in self._awaited and word.lease_id in self._ended and word.keeper == self.member:
+                self._end(word.id, word.lease_id, word.keeper, "unregistered")  # a store that went back
+            elif word.id not in self._awaited and not (mine and word.keeper == self.member):
                 self._believe(word, now)
             yield
         for entry_id in [name for name in self._table.entries if name not in there]:
@@ -185,10 +198,10 @@ class Shared:
 
     def _settle_missing(self, entry: Entry, now: float, *, emptied: bool) -> None:
         if self.keepers.get(entry.id) == self.member:
-            self._say_entry("put", entry, self._owner(entry.id))
+            self._say_entry("put", entry, self._owner(entry.id), "registered")
         elif not emptied:
             self._believe(_deletion(entry.id), now)
-        elif entry.kind == "service":
+        else:
             self._say_entry("offer", entry, self._owner(entry.id))
 
     def _read_back(self, entry_id: str) -> None:
@@ -205,12 +218,26 @@ class Shared:
             elif word.kind == "keep":
                 self._hand_over(word, now)
             else:
-                self._keep(word.id, word.keeper)
-                entry = read_record(word.record)
-                terms = entry.terms if word.keeper == self.member else None
-                self._table.adopt(entry, terms, now, word.lease_id)
+                self._take_over(word, read_record(word.record), now)
         finally:
             self._listens = False
+
+    def _take_over(self, word: Word, entry: Entry, now: float) -> None:
+        here = word.keeper == self.member
+        if here and entry.kind == "replica" and self._table.leases.owner(word.id) != word.lease_id:
+            self._deny(word)
+            return
+        self._keep(word.id, word.keeper)
+        self._ended.pop(word.lease_id, None)
+        self._table.adopt(entry, entry.terms if here else None, now, word.lease_id)
+
+    def _deny(self, word: Word) -> None:
+        """A connection that is said to be held here, and is not: it has ended, or was replaced."""
+        known = self._table.entries.get(word.id)
+        if known is not None and self.keepers.get(word.id) == self.member:
+            self._say_entry("put", known, self._owner(word.id), "registered")
+        else:
+            self._end(word.id, word.lease_id, word.keeper, "disconnected")
 
     def _hand_over(self, word: Word, now: float) -> None:
         if self._table.leases.owner(word.id) != word.lease_id:
@@ -220,6 +247,12 @@ class Shared:
             self._table.heartbeat(word.id, now, word.lease_id)
         else:
             self._table.leases.change_terms(word.id, None, now)
+
+
+def _as_new(put: Word, unsent: Word) -> Word:
+    """A change of what was registered but not sent is the registration."""
+    is_new = unsent.reason == "registered" and (put.kind, put.lease_id) == ("put", unsent.lease_id)
+    return replace(put, reason="registered") if is_new else put
 
 
 def _deletion(entry_id: str) -> Word:

@@ -9,6 +9,9 @@ for at = 2, #ARGV, 6 do
   local kind, id, lease, keeper, record, reason = unpack(ARGV, at, at + 5)
   local owner = redis.call('HGET', KEYS[2], id)
   local refused = kind == 'offer' and owner
+  if kind == 'put' and reason ~= 'registered' then
+    refused = owner ~= lease
+  end
   if kind == 'keep' or kind == 'delete' then
     refused = owner ~= lease
   end

@@ -4,10 +4,12 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from system.registry import shared
 from system.registry.bodies import ReplicaBody, ServiceBody
 from system.registry.entries import Entry, replica_entry, service_entry
 from system.registry.records import read_record, record_of
@@ -24,16 +26,26 @@ class Store:
         self.known: dict[str, Word] = {}
         self.taken: list[tuple[str, Word]] = []
         self.epoch = 0
+        self.turn = 0
+        self.earlier: dict[str, Word] = {}
+
+    def remember(self) -> None:
+        self.earlier = dict(self.known)
+
+    def go_back(self) -> None:
+        """A replica takes over that had not heard of everything, or an older file is read."""
+        self.known, self.taken, self.turn = dict(self.earlier), [], self.turn + 1
 
     def lose_everything(self) -> None:
-        self.known, self.taken, self.epoch = {}, [], self.epoch + 1
+        self.known, self.taken, self.epoch, self.turn = {}, [], self.epoch + 1, self.turn + 1
+        self.earlier = {}
 
     def write(self, sender: str, word: Word) -> Word | bool | None:
         """True if it was taken in, else what there is instead."""
         known = self.known.get(word.id)
         owner = known.lease_id if known else None
         refused = word.kind == "offer" and known is not None
-        if word.kind in {"keep", "delete"}:
+        if word.kind in {"keep", "delete"} or (word.kind == "put" and word.reason != "registered"):
             refused = owner != word.lease_id
         if word.kind == "delete" and word.reason == "expired" and known and known.keeper != word.keeper:
             refused = True
@@ -56,17 +68,26 @@ class Process:
         self.time = 0.0
         self.read = 0
         self.flying: list[Word] = []
-        self._epoch = 0
-        self._store = store
+        self.connections: set[str] = set()
+        self._epoch = self._turn = 0
+        self.store = store
         self.table = Table(lambda: f"lease-{next(ids)}", self._changed, lambda *_: None, Silence(0))
         self.shared = Shared(self.table, name, lambda: None)
-        self.lose_everything = store.lose_everything
 
     def _changed(self, change: Change) -> None:
         self.shared.changed(change)
 
     def register(self, entry: Entry) -> None:
-        self.shared.registered(entry, self.table.register(entry, self.time))
+        lease = self.table.register(entry, self.time)
+        self.connections |= {lease.id} if entry.kind == "replica" else set()
+        self.shared.registered(entry, lease)
+
+    def hang_up(self) -> None:
+        """All connections here end; what they held ends with them, if it is still theirs."""
+        for entry_id in list(self.table.entries):
+            if self.table.leases.held(entry_id).id in self.connections:
+                self.table.remove(entry_id, "disconnected")
+        self.connections.clear()
 
     def beat(self, entry_id: str) -> None:
         if entry_id in self.table.entries:
@@ -93,7 +114,7 @@ class Process:
         self._notice()
         words, self.flying = self.flying, []
         for word in words:
-            taken = self._store.write(self.name, word)
+            taken = self.store.write(self.name, word)
             if not isinstance(taken, bool):
                 self.shared.correct(word, taken, self.time)
 
@@ -110,19 +131,19 @@ class Process:
         self.hear(10_000)
 
     def _notice(self) -> None:
-        if self._epoch != self._store.epoch:
+        if self._turn != self.store.turn:
             self.crash_land()
 
     def hear(self, number: int) -> None:
         self._notice()
-        for sender, word in self._store.taken[self.read : self.read + number]:
+        for sender, word in self.store.taken[self.read : self.read + number]:
             self.read += 1
             self.shared.listen(word, sender, self.time)
 
     def reload(self) -> None:
-        self.read = len(self._store.taken)
-        emptied, self._epoch = self._epoch != self._store.epoch, self._store.epoch
-        for _ in self.shared.load(list(self._store.known.values()), self.time, emptied=emptied):
+        self.read = len(self.store.taken)
+        emptied, self._epoch, self._turn = self._epoch != self.store.epoch, self.store.epoch, self.store.turn
+        for _ in self.shared.load(list(self.store.known.values()), self.time, emptied=emptied):
             pass
 
     def state(self) -> dict[str, tuple[str, str, bytes]]:
@@ -149,6 +170,7 @@ STEPS = st.one_of(
     st.tuples(st.sampled_from(["beat", "remove", "drain"]), NAMES, st.none()),
     st.tuples(st.sampled_from(["take off", "land", "crash land", "time"]), st.none(), st.none()),
     st.tuples(st.sampled_from(["sync", "sync", "sync", "empty"]), st.none(), st.none()),
+    st.tuples(st.sampled_from(["hang up", "remember", "go back"]), st.none(), st.none()),
     st.tuples(st.just("hear"), st.none(), st.integers(1, 3)),
 )
 
@@ -164,7 +186,10 @@ def do(process: Process, what: str, name: Any, detail: Any) -> None:
         "land": process.land,
         "crash land": process.crash_land,
         "sync": process.sync,
-        "empty": process.lose_everything,
+        "empty": process.store.lose_everything,
+        "remember": process.store.remember,
+        "go back": process.store.go_back,
+        "hang up": process.hang_up,
         "time": process.pass_time,
         "hear": lambda: process.hear(detail),
     }
@@ -186,6 +211,38 @@ def test_all_agree_in_the_end(steps: list[tuple[int, tuple[str, Any, Any]]]) -> 
     for process in processes:
         assert process.shared.waiting == 0
         assert process.state() == wanted
+
+
+HUNG_UP_WHILE_REDIS_WAS_AWAY: Any = [
+    (0, ("replica", "a", 1)),
+    (0, ("sync", None, None)),
+    (1, ("sync", None, None)),
+    (0, ("empty", None, None)),
+    (0, ("hang up", None, None)),
+]
+
+
+@settings(max_examples=400, deadline=None)
+@example(HUNG_UP_WHILE_REDIS_WAS_AWAY, 0)
+@example(HUNG_UP_WHILE_REDIS_WAS_AWAY, 100)
+@given(st.lists(st.tuples(st.integers(0, 1), STEPS), max_size=40), st.sampled_from([0, 100]))
+def test_no_connection_is_shared_that_there_is_not(
+    steps: list[tuple[int, tuple[str, Any, Any]]], remembered: int
+) -> None:
+    """In the end every replica is connected where it is said to be, whatever the store lost or brought back."""
+    store, ids = Store(), itertools.count()
+    processes = {name: Process(name, store, ids) for name in ("x", "y")}
+    with patch.object(shared, "REMEMBERED", remembered):
+        for number, step in steps:
+            do(processes["xy"[number]], *step)
+        for _ in range(10):
+            for process in processes.values():
+                process.sync()
+    for process in processes.values():
+        for entry in process.table.entries.values():
+            if entry.kind == "replica":
+                keeper = processes[process.shared.keepers[entry.id]]
+                assert process.table.leases.held(entry.id).id in keeper.connections
 
 
 @settings(max_examples=200, deadline=None)
