@@ -9,8 +9,12 @@ from enum import Enum
 
 from system.breaker import CLOSED, HALF_OPEN, State
 from system.gateway import transitions
-from system.gateway.strategies.base import Strategy, Tally
+from system.gateway.strategies.base import Strategy, Tally, plus
 from system.gateway.transitions import Circuit, Moment
+
+Ended = tuple[Circuit | None, Tally]
+"""The circuit, if it is another one now, and what others are to be told of at once."""
+NO_NEWS: Ended = (None, Tally())
 
 
 class Answer(Enum):
@@ -38,14 +42,14 @@ class Standing:
     def __init__(self, terms: Terms, strategy: Callable[[], Strategy]) -> None:
         self.circuit = Circuit()
         self.why = ""
+        """What the strategy said when it opened the circuit here."""
         self.successes = 0
         self.last_success: float | None = None
         self.last_failure: float | None = None
         self._terms = terms
         self._new_strategy = strategy
         self._strategy = strategy()
-        self._good = 0  # calls that others have not been told of
-        self._slow = 0
+        self._untold = Tally()
 
     @property
     def state(self) -> State:
@@ -61,30 +65,31 @@ class Standing:
             return Answer.WAIT
         return Answer.GO if self.circuit.state is CLOSED else Answer.PROBE
 
-    def succeeded(self, epoch: tuple[int, int], seconds: float, at: Moment) -> Circuit | None:
-        """A call that began in `epoch` went well; returns the circuit if it is another one now."""
+    def succeeded(self, epoch: tuple[int, int], seconds: float, at: Moment) -> Ended:
+        """A call that began in `epoch` went well."""
         if epoch != self.circuit.epoch:
-            return None
+            return NO_NEWS
         self.successes += 1
         self.last_success = at.wall
         if self.circuit.state is HALF_OPEN:
-            return self._become(transitions.succeeded(self.circuit, at))
-        slow = seconds >= self._terms.slow_after
-        self._good += 1
-        self._slow += slow
-        return self._count(Tally(good=1, slow=slow), at)
+            return self._become(transitions.succeeded(self.circuit, at)), Tally()
+        tally = Tally(good=1, slow=seconds >= self._terms.slow_after)
+        if self._strategy.failures:  # it ends a row that others are counting, too
+            return self._count(tally, at), plus(self.untold(), tally)
+        if self._strategy.weighs_good:
+            self._untold = plus(self._untold, tally)
+        return self._count(tally, at), Tally()
 
-    def failed(self, epoch: tuple[int, int], seconds: float, at: Moment) -> tuple[Circuit | None, Tally]:
-        """A call failed; also returns what the others are to be told."""
+    def failed(self, epoch: tuple[int, int], seconds: float, at: Moment) -> Ended:
+        """A call that began in `epoch` failed."""
         if epoch != self.circuit.epoch:
-            return None, Tally()
+            return NO_NEWS
         self.last_failure = at.wall
         if self.circuit.state is HALF_OPEN:
             return self._become(transitions.failed(self.circuit, self._terms.recovery, at)), Tally()
-        slow = seconds >= self._terms.slow_after
-        told = Tally(good=self._good, bad=1, slow=self._slow + slow)
-        self._good = self._slow = 0
-        return self._count(Tally(bad=1, slow=slow), at), told
+        tally = Tally(bad=1, slow=seconds >= self._terms.slow_after)
+        told = plus(self.untold(), tally)
+        return self._count(tally, at), told
 
     def abandoned(self, epoch: tuple[int, int], rest: float, at: Moment) -> Circuit | None:
         """A call said nothing about the provider; perhaps that it wants to be left alone."""
@@ -132,8 +137,7 @@ class Standing:
 
     def untold(self) -> Tally:
         """The good calls that others have not been told of; they count as told from now on."""
-        tally = Tally(good=self._good, slow=self._slow)
-        self._good = self._slow = 0
+        tally, self._untold = self._untold, Tally()
         return tally
 
     def _count(self, tally: Tally, at: Moment) -> Circuit | None:
@@ -146,8 +150,10 @@ class Standing:
     def _become(self, circuit: Circuit) -> Circuit:
         if circuit.epoch != self.circuit.epoch:
             self._strategy = self._new_strategy()
-            self._good = self._slow = 0
+            self._untold = Tally()
             if circuit.cause == "reset":
                 self.successes = 0
+        if circuit.cause != "failures":
+            self.why = ""
         self.circuit = circuit
         return circuit

@@ -74,6 +74,11 @@ def supersedes(told: Circuit, known: Circuit) -> bool:
     return told.due > known.due + SLACK  # extended: a probe that takes longer, a longer rest
 
 
+def granted(told: Circuit, known: Circuit | None, now: float) -> bool:
+    """Whether a store that knows `known` lets whoever brings `told` have the probe."""
+    return known is None or (told.version > known.version and now >= known.due - SLACK)
+
+
 def _order(circuit: Circuit) -> tuple[int, bool, int]:
     return circuit.version, circuit.cause == "reset", circuit.author.tie
 

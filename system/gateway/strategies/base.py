@@ -14,8 +14,15 @@ class Tally:
     """How many of them, good or bad, took longer than they should."""
 
 
+def plus(one: Tally, other: Tally) -> Tally:
+    return Tally(good=one.good + other.good, bad=one.bad + other.bad, slow=one.slow + other.slow)
+
+
 class Strategy(Protocol):
     """Watches a closed circuit, and says when it is to open. Made anew whenever the circuit closes."""
+
+    weighs_good: bool
+    """Whether good calls matter while none has failed; if so, others are told of them now and then."""
 
     @property
     def failures(self) -> int:

@@ -6,6 +6,8 @@ from system.gateway.strategies.base import Options, Tally
 class Consecutive:
     """The default."""
 
+    weighs_good = False
+
     def __init__(self, options: Options) -> None:
         self._threshold = options.threshold
         self.failures = 0

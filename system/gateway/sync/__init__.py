@@ -1,0 +1,19 @@
+"""Ways to other processes: one file each; only this table knows their names.
+
+A link is entered with the process's breakers and left with them; it yields None where the settings do not
+ask for it. A probe is claimed at each link in this order, the nearest first, and sent if all of them agree.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from system.gateway.sync.base import Ears, Link, RedisSettings, SyncSettings
+from system.gateway.sync.machine import on_machine
+from system.gateway.sync.redis import through_redis
+
+LINKS: dict[str, Callable[[SyncSettings, Ears], AbstractAsyncContextManager[Link | None]]] = {
+    "machine": on_machine,
+    "redis": through_redis,
+}
+
+__all__ = ["LINKS", "Ears", "Link", "RedisSettings", "SyncSettings"]
