@@ -68,7 +68,7 @@ class Provider(ABC):
 
     @abstractmethod
     def stream(self, chat: Chat) -> AsyncGenerator[Chunk, None]:
-        """The answer as it comes; the last chunk has a finish reason."""
+        """The answer as it comes; the last chunks have a finish reason, and usage."""
 
     @abstractmethod
     async def close(self) -> None:
