@@ -8,12 +8,14 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import orjson
 
 from system.errors import UsageError
+from system.router.counts import Histogram
 from system.router.doubt import LastWord
 from system.router.entries import Entry, EntryError, read_entry, read_registry, serves_openai
 from system.router.events import Event, EventReader
@@ -52,6 +54,7 @@ class Registry:
         self.error: str | None = "not asked yet"
         self.heard_at: float | None = None  # on the wall clock
         self.watched = False
+        self.lags = Histogram()  # from a service's registration, by the registry's clock, until it was used
         self._followers = followers
         self._last_word = LastWord(grace)
         self._position = ""
@@ -145,6 +148,8 @@ class Registry:
         except EntryError as error:
             self._complain([str(error)])
             return
+        if self._last_word.is_news(entry):
+            self._note_lag(entry)
         self._last_word.put(entry)
         put[entry.name] = entry
         drop.pop(entry.name, None)
@@ -159,10 +164,22 @@ class Registry:
         self._complain(complaints)
         was_away = self.error is not None
         self._is_there()
+        if not was_away:
+            for entry in filter(self._last_word.is_news, entries):
+                self._note_lag(entry)
         used = self._last_word.take(entries, time.monotonic(), was_away=was_away)
         self._followers.listed(self.url, used)
         if was_away:
             log.info("registry %s: %d services that speak the OpenAI API", self.url, len(entries))
+
+    def _note_lag(self, entry: Entry) -> None:
+        """A service has registered while the registry was followed: how long ago was that."""
+        try:
+            registered = datetime.fromisoformat(entry.registered)
+        except ValueError:
+            return
+        if registered.tzinfo is not None:
+            self.lags.observe(max(0.0, time.time() - registered.timestamp()))
 
     def _is_there(self) -> None:
         self.error, self.heard_at = None, time.time()

@@ -32,6 +32,11 @@ class LastWord:
         self._listed = listed
         return [*listed.values(), *(entry for entry, _ in self._doubtful.values())]
 
+    def is_news(self, entry: Entry) -> bool:
+        """Whether it has registered since the registry was heard last."""
+        listed = self._listed.get(entry.name)
+        return listed is None or listed.registered != entry.registered
+
     def put(self, entry: Entry) -> None:
         """The registry says that this one is there."""
         self._listed[entry.name] = entry

@@ -81,7 +81,8 @@ def add(all_of: Sequence[Sums]) -> Sums:
 def count(proxy: "Proxy", registries: Sequence["Registry"]) -> Sums:
     """What this process counted."""
     values = {family.name: dict(family.values) for family in _families(proxy, registries) if not family.state}
-    return Sums(values, {name: dict(by_labels) for name, _, by_labels in _histograms(proxy)})
+    histograms = {name: dict(by_labels) for name, _, by_labels in _histograms(proxy, registries)}
+    return Sums(values, histograms)
 
 
 def write_metrics(proxy: "Proxy", registries: Sequence["Registry"], others: Sequence[Sums]) -> bytes:
@@ -91,7 +92,9 @@ def write_metrics(proxy: "Proxy", registries: Sequence["Registry"], others: Sequ
         Metric(one.name, one.kind, one.help, one.values if one.state else sums.values[one.name])
         for one in _families(proxy, registries)
     )
-    histograms = (_histogram(name, about, sums.histograms[name]) for name, about, _ in _histograms(proxy))
+    histograms = (
+        _histogram(name, about, sums.histograms[name]) for name, about, _ in _histograms(proxy, registries)
+    )
     return exposition(metrics) + "".join(histograms).encode()
 
 
@@ -185,7 +188,9 @@ def _of_process(proxy: "Proxy", registries: Sequence["Registry"]) -> Iterator[Fa
     yield Family("muster_router_draining", "gauge", "1 while draining.", draining, state=True)
 
 
-def _histograms(proxy: "Proxy") -> Iterator[tuple[str, str, dict[Labels, list[float]]]]:
+def _histograms(
+    proxy: "Proxy", registries: Sequence["Registry"]
+) -> Iterator[tuple[str, str, dict[Labels, list[float]]]]:
     durations: dict[Labels, list[float]] = {}
     first_bytes: dict[Labels, list[float]] = {}
     for backend in proxy.table.backends.values():
@@ -196,6 +201,9 @@ def _histograms(proxy: "Proxy") -> Iterator[tuple[str, str, dict[Labels, list[fl
     yield "muster_router_duration_seconds", "From the request to the end of its answer.", durations
     about = "From the request to the first byte of a streamed answer."
     yield "muster_router_first_byte_seconds", about, first_bytes
+    lags: dict[Labels, list[float]] = {(("registry", one.url),): _numbers(one.lags) for one in registries}
+    about = "From a service's registration, by the registry's clock, until it was used."
+    yield "muster_router_discovery_lag_seconds", about, lags
 
 
 def _numbers(histogram: Histogram) -> list[float]:

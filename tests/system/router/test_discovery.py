@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,66 @@ def test_watch_brings_and_takes_a_backend_at_once(tmp_path: Path) -> None:
                 await registry.delete("/services/a")
                 assert await left(stage, "a") < 0.05
         await backend.stop()
+
+    play(scene())
+
+
+async def lags_of(stage: Stage) -> list[float]:
+    """The sum of the lags of discovery that were measured, and their number."""
+    page = (await stage.ask("GET", "/metrics")).body.decode().splitlines()
+    start = "muster_router_discovery_lag_seconds_"
+    return [float(row.rpartition(" ")[2]) for row in page if row.startswith((f"{start}count", f"{start}sum"))]
+
+
+def test_lag_of_discovery_is_measured(tmp_path: Path) -> None:
+    """Once for each registration while the registry is followed; not for what was there before, nor for renewals."""
+
+    async def scene() -> None:
+        before, after = await FakeBackend("before").start(), await FakeBackend("after").start()
+        port = free_port()
+        url = f"http://{ADDRESS}:{port}"
+        async with real_registry(port) as registry:
+            await registry.post("/services", json=registration(before))
+            async with router(tmp_path, registry=(url,), poll_interval=60.0) as stage:
+                await until_watched(registry)
+                assert await lags_of(stage) == [0, 0]
+                await registry.post("/services/before/heartbeat")
+                await registry.post("/services", json=registration(after))
+                await used(stage, "after")
+                await registry.post("/services/after/heartbeat")
+                after.models = ("m", "n")
+                await registry.put("/services/after", json={"metadata": after.entry["metadata"]})
+
+                async def updated() -> bool:
+                    return list((await stage.services())["after"]["models"]) == ["m", "n"]
+
+                await until(updated)
+                total, number = await lags_of(stage)
+                assert (number, 0.0 < total < 5.0) == (1, True)
+        await before.stop()
+        await after.stop()
+
+    play(scene())
+
+
+def test_lag_of_discovery_is_measured_where_a_registry_is_asked(tmp_path: Path) -> None:
+    """Also without a watch; a service that does not say when it registered is left out."""
+    old = (datetime.now(UTC) - timedelta(seconds=7)).isoformat()
+
+    async def scene() -> None:
+        backends = [await FakeBackend(name).start() for name in "abc"]
+        registry = FakeRegistry()
+        registry.services = [{**backends[0].entry, "timestamp": old}]
+        await registry.start()
+        async with router(tmp_path, registry=(registry.url,), poll_interval=0.02) as stage:
+            await used(stage, "a")
+            registry.services += [{**backends[1].entry, "timestamp": old}, backends[2].entry]
+            await used(stage, "c")
+            await asked_again(registry)
+            total, number = await lags_of(stage)
+            assert (number, 7.0 <= total < 12.0) == (1, True)
+        for backend in (*backends, registry):
+            await backend.stop()
 
     play(scene())
 
