@@ -96,6 +96,33 @@ def test_embeddings(tmp_path: Path) -> None:
     play(scene())
 
 
+def test_embeddings_of_the_mock(tmp_path: Path) -> None:
+    """As the SDK asks for them by default, in base64: vectors come back as numbers, one for each text."""
+
+    async def scene() -> None:
+        async with client_of_mock(tmp_path) as client:
+            answer = await client.embeddings.create(model="model-1", input=["one", "two"], dimensions=16)
+            assert [len(one.embedding) for one in answer.data] == [16, 16]
+            assert answer.data[0].embedding != answer.data[1].embedding
+            assert answer.usage.prompt_tokens == 2
+
+    play(scene())
+
+
+def test_text_completions(tmp_path: Path) -> None:
+    """The older API, whole and streamed."""
+
+    async def scene() -> None:
+        async with client_of_mock(tmp_path) as client:
+            answer = await client.completions.create(model="model-1", prompt="Hello")
+            assert "mock-service-a" in answer.choices[0].text
+            stream = await client.completions.create(model="model-1", prompt="Hello", stream=True)
+            pieces = [chunk.choices[0].text async for chunk in stream if chunk.choices]
+            assert "".join(pieces) == answer.choices[0].text
+
+    play(scene())
+
+
 def test_errors_are_the_sdk_s_own(tmp_path: Path) -> None:
     """Unknown model, backend's refusal, nobody there: each is the exception an OpenAI user expects."""
 
