@@ -5,8 +5,10 @@ Importing this module makes the gateway of this process, so only servers import 
 named (OPENAI_API_KEY, REDIS_HOST, ...).
 """
 
+import multiprocessing
 import os
 import sys
+from dataclasses import replace
 
 from system.config import read_config
 from system.errors import ComponentError
@@ -20,6 +22,8 @@ def from_environment() -> Service:
     try:
         config = read_config("gateway", "", GatewayConfig, [], os.environ)
         set_up_gateway_logging(config.log_level, config.log_format)
+        if not config.group and multiprocessing.parent_process() is not None:
+            config = replace(config, group=f"uvicorn-{os.getppid()}")  # `--workers`: they have one parent
         return Service(config, os.environ)
     except ComponentError as error:
         print(f"gateway: {error}", file=sys.stderr)

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from system.component import ComponentConfig
 from system.config import AlsoVariable, did_you_mean
 from system.config_values import Duration, Port, Unfit, read_duration
 from system.errors import StartupError, UsageError
+from system.gateway.breakers import RedisSettings, SyncSettings
 from system.gateway.hiding import remember
 from system.gateway.providers import PROVIDERS, ProviderSettings
 from system.gateway.strategies import STRATEGIES
@@ -67,6 +69,9 @@ class GatewayConfig(ComponentConfig):
         "file that holds its password, instead of REDIS_PASSWORD",
         AlsoVariable("REDIS_PASSWORD_FILE"),
     ] = None
+    group: Annotated[
+        str, "processes of this machine that name the same group share what they know, also without Redis"
+    ] = ""
     callers: Annotated[Path | None, "file with callers: tokens, the models each may use, rates (TOML)"] = None
     max_body: Annotated[int, "the largest request body, in bytes"] = 16 * 1024 * 1024
     log_format: Annotated[Literal["text", "json"], "lines for people, or JSON"] = "text"
@@ -128,6 +133,16 @@ def read_key(path: Path | None, given: str | None) -> str:
         msg = f"key file {path}: is empty"
         raise StartupError(msg)
     return key
+
+
+def read_sync(config: GatewayConfig, environ: Mapping[str, str]) -> SyncSettings:
+    """With whom what is known about providers is shared."""
+    if config.redis == "none":
+        return SyncSettings(group=config.group or None)
+    password = read_key(config.redis_password_file, environ.get("REDIS_PASSWORD")) or None
+    url = config.redis or f"redis://{config.redis_host}:{config.redis_port}/{config.redis_db}"
+    remember(password, urlsplit(url).password)
+    return SyncSettings(redis=RedisSettings(url=url, password=password), group=config.group or None)
 
 
 _KEYS = ("kind", "model", "priority", "base_url", "timeout", "retries", "key_file", "key_variable")
@@ -254,7 +269,7 @@ def check(config: GatewayConfig) -> None:
         ),
         "--redis must be a redis:// or rediss:// URL, or none": not (
             config.redis in ("", "none")
-            or config.redis.startswith(("redis://", "rediss://", "redis+cluster://"))
+            or config.redis.startswith(("redis://", "rediss://", "redis+cluster://", "rediss+cluster://"))
         ),
     }
     if mistakes := [sentence for sentence, holds in wrong.items() if holds]:
