@@ -88,6 +88,14 @@ def parse_sizes(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def parse_letter(text: str) -> str:
+    """`n`; raises ValueError."""
+    if not re.fullmatch("[a-z]", text):
+        msg = f"'{text}' is no length that varies; those are small letters, such as n"
+        raise ValueError(msg)
+    return text
+
+
 def _fits(parse: Any) -> Any:
     def check(text: str) -> str:
         parse(text)
@@ -107,6 +115,7 @@ RecipeText = Annotated[
         }
     ),
 ]
+Letter = Annotated[str, _fits(parse_letter)]
 SizesText = Annotated[
     str,
     _fits(parse_sizes),

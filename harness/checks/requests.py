@@ -38,10 +38,15 @@ def claimants(done: RequestDone, facts: Facts) -> dict[str, ServiceFacts]:
 
 
 def offered(name: str, owner: ServiceFacts) -> frozenset[str]:
-    """The models that may be served under a name: those registered under it, else all of its service."""
+    """The models that may be served under a name: those registered under it, else all of its service.
+
+    Of a replica with capabilities they are the types and models that these name.
+    """
+    able = owner.capabilities.get(name, ())
+    replicas = {str(one[key]) for one in able for key in ("type", "model") if key in one}
     registers: Mapping[str, tuple[str, ...]] = owner.registers
-    if registers.get(name):
-        return frozenset(registers[name])
+    if registers.get(name) or replicas:
+        return frozenset({*registers.get(name, ()), *replicas})
     return frozenset(model for models in registers.values() for model in models)
 
 

@@ -19,7 +19,7 @@ from harness.options import ServiceName
 from harness.protocols.kserve import channels, endpoint_of, request_of
 from harness.quantities import Duration, Rate
 from harness.queries import text_of
-from harness.tensor_recipes import RecipeText, SizesText, made, unused
+from harness.tensor_recipes import Letter, RecipeText, SizesText, made, unused
 from harness.tensors import keep
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Infer:
     """A registry, to be asked for replicas, or a worker; empty: the first that is a registry of replicas."""
     inputs: Mapping[str, RecipeText] = field(default_factory=dict)
     """Input -> datatype, shape and range."""
-    sizes: Mapping[Annotated[str, Field(pattern="^[a-z]$")], SizesText] = field(default_factory=dict)
+    sizes: Mapping[Letter, SizesText] = field(default_factory=dict)
     """Letter in a shape -> from and to which length it goes; 1..16 unless stated."""
     seed: int = 1
     """What the inputs follow from."""

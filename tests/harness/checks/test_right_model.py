@@ -3,6 +3,7 @@
 from typing import Any
 
 from harness.checks.right_model import RightModel
+from harness.evidence import Facts, ServiceFacts
 from harness.verdict import Status
 from tests.harness.checks.story import Story
 
@@ -93,3 +94,14 @@ def test_nothing_asked_is_unknown() -> None:
     verdict = RightModel().judge(Story().request(1, **refused).evidence())
     assert verdict.status is Status.UNKNOWN
     assert "none of 1 request was answered" in verdict.message
+
+
+def test_a_replica_has_the_models_that_its_capabilities_name() -> None:
+    """By type or by model; what it is called for besides is wrong."""
+    able = ({"type": "multiply"}, {"type": "chat", "model": "qwen2"})
+    worker = ServiceFacts(name="w", registers={"w": ()}, capabilities={"w": able})
+    story = Story(Facts(services=(worker,))).request(1, "w", "multiply").request(2, "w", "qwen2")
+    assert RightModel().judge(story.evidence()).status is Status.PASS
+    verdict = RightModel().judge(story.request(3, "w", "divide").evidence())
+    assert verdict.status is Status.FAIL
+    assert "w, which offers chat, multiply and qwen2, served divide" in verdict.message

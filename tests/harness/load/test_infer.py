@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,13 +13,14 @@ import pytest
 from aiohttp import web
 
 from harness.clock import SystemClock
-from harness.errors import EnvironmentFailure
+from harness.errors import EnvironmentFailure, ScenarioError
 from harness.events import CUT_OFF, Inferred, RequestDone
 from harness.evidence import Facts, ServiceFacts
 from harness.history import History, of
 from harness.load.base import Client
 from harness.load.infer import Infer
 from harness.protocols.inference_pb2 import InferTensor, ModelInferRequest, ModelInferResponse
+from harness.scenario import load_scenario
 from harness.tensors import from_raw, kept
 from tests.harness.protocols.inference_worker import Handler, mirrored, refusing, response, serving
 
@@ -33,6 +35,7 @@ class World:
     workers: Sequence[Handler]
     names: Sequence[int] = ()
     lists: bool = True
+    strangers: bool = False
     asked: list[str] = field(default_factory=list)
     endpoints: list[str] = field(default_factory=list)
 
@@ -71,7 +74,11 @@ def send(load: Infer, world: World, within: float = 20.0) -> tuple[list[RequestD
             await web.TCPSite(runner, "127.77.12.1", 0).start()
             urls = {f"w{number + 1}": f"grpc://{at}" for number, at in enumerate(world.endpoints)}
             urls["registry"] = f"http://127.77.12.1:{runner.addresses[0][1]}"
-            workers = [ServiceFacts(name=name, url=url) for name, url in urls.items() if name != "registry"]
+            workers = [
+                ServiceFacts(name=name, url=url)
+                for name, url in urls.items()
+                if name != "registry" and not world.strangers
+            ]
             registry = ServiceFacts(name="registry", url=urls["registry"], speaks=("capability_registry",))
             client = Client(
                 load="l",
@@ -265,3 +272,37 @@ def test_sizes_belong_to_a_letter() -> None:
     """A length that no input has is a mistake."""
     with pytest.raises(ValueError, match="no input has a length 'k'"):
         Infer("m", inputs={"a": "INT32[n]"}, sizes={"k": "1..2"})
+
+
+def test_who_is_not_in_the_topology_is_who_the_registry_says() -> None:
+    """Of attached servers only the registry may be known."""
+    world = World([Handler(mirrored)], strangers=True)
+    (done,), _ = send(Infer("m", at="registry", requests=1), world)
+    assert (done.outcome, done.served_by) == ("ok", "w1")
+
+
+MISTAKEN = """\
+version: 1
+scenario: s
+topology: {hosts: {h: {registry: {command: [x], speaks: [capability_registry]}}}}
+steps:
+  - {name: a, load: {infer: m, inputs: {a: int32}}}
+  - {name: b, load: {infer: m, inputs: {a: INT32}, sizes: {nn: 1..3}}}
+  - {name: c, load: {infer: m, inputs: {a: INT32}, sizes: {k: 1..3}}}
+  - {name: d, load: {infer: m, inputs: {a: INT32}}, expect: {infer_result: {y: sqr(a)}}}
+  - {name: e, load: {infer: m, inputs: {alpha: INT32}}, expect: {infer_result: {y: alpa + 1}}}
+"""
+
+
+def test_a_mistaken_scenario_is_told_before_anything_starts(tmp_path: Path) -> None:
+    """Datatypes, lengths, functions and names of inputs, each at its line; what can only be seen of a whole, too."""
+    file = tmp_path / "a.scenario.yaml"
+    file.write_text(MISTAKEN, encoding="utf-8")
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(file)
+    told = {problem.place.line: problem.message for problem in caught.value.problems}
+    assert told[5].startswith("inputs.a: there is no datatype 'int32'; there are BOOL, ")
+    assert told[6] == "sizes.nn: 'nn' is no length that varies; those are small letters, such as n"
+    assert told[7] == "load 'infer': sizes: no input has a length 'k'"
+    assert told[8] == "infer_result.y: 'sqr(a)': there is no function sqr. Did you mean 'sqrt'?"
+    assert told[9] == "y: the load has no input 'alpa'. Did you mean 'alpha'?"
