@@ -3,10 +3,13 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import cast
 
 import grpc
 
-from system.advertising import bracketed
+from system.advertising import bracketed, reachable_locally
+from system.asgi import App
 from system.balancer.asking import PlanError
 from system.balancer.assignment import strategy_of
 from system.balancer.balancer import Balancer
@@ -16,10 +19,12 @@ from system.balancer.links import LARGEST_MESSAGE, Links
 from system.balancer.models import CatalogueError, Model, catalogue_entry
 from system.balancer.service import BalancerService
 from system.balancer.settings import BalancerConfig, Defaults
+from system.balancer.storage import storage_at
 from system.balancer.wire import SERVICE
 from system.component import Serving
 from system.errors import StartupError, UsageError
 from system.grpc_server import grpc_server
+from system.http_server import http_server
 from system.tokens import read_tokens
 
 log = logging.getLogger("balancer")
@@ -39,17 +44,46 @@ async def serving(config: BalancerConfig) -> AsyncIterator[Serving]:
     """Serve until the context is left."""
     defaults, fleet = checked(config)
     async with AsyncExitStack() as stack:
-        links = Links(next(iter(read_tokens(config.token_file)), None), _credentials(config))
-        stack.push_async_callback(links.close)
-        leases = Leases(fleet, links)
-        balancer = Balancer(fleet, links.ask)
-        service = BalancerService(balancer, leases, defaults)
-        server = grpc_server(SERVICE, service.handler(), config, LARGEST_MESSAGE, KEEPALIVE)
-        bound, _ = await stack.enter_async_context(server)
-        await stack.enter_async_context(leases.kept())
-        log.info("🌐 Smart server listening on [%s]:%d", config.host, bound)
-        log.info("Waiting for clients to connect...")
-        yield Serving(url=f"grpc://{bracketed(config.host)}:{bound}")
+        served: Serving | None = None
+        target = config.grpc_target
+        if not config.http_only:
+            served, target = await _grpc_half(stack, config, defaults, fleet)
+        if not config.grpc_only:
+            users = await _http_half(stack, config, target)
+            log.info("HTTP for users at %s", users.url)
+            served = served or users
+        assert served is not None
+        yield served
+
+
+async def _grpc_half(
+    stack: AsyncExitStack, config: BalancerConfig, defaults: Defaults, fleet: Fleet
+) -> tuple[Serving, str]:
+    """Nodes' half, and where the other finds it."""
+    links = Links(next(iter(read_tokens(config.token_file)), None), _credentials(config.node_ca, "--node-ca"))
+    stack.push_async_callback(links.close)
+    leases = Leases(fleet, links)
+    service = BalancerService(Balancer(fleet, links.ask), leases, defaults)
+    server = grpc_server(SERVICE, service.handler(), config, LARGEST_MESSAGE, KEEPALIVE)
+    bound, _ = await stack.enter_async_context(server)
+    await stack.enter_async_context(leases.kept())
+    log.info("🌐 Smart server listening on [%s]:%d", config.host, bound)
+    log.info("Waiting for clients to connect...")
+    target = f"{bracketed(reachable_locally(config.host))}:{bound}"
+    return Serving(url=f"grpc://{bracketed(config.host)}:{bound}"), target
+
+
+async def _http_half(stack: AsyncExitStack, config: BalancerConfig, target: str) -> Serving:
+    """Users' half, over the gRPC half at `target`."""
+    from system.balancer.half import GrpcHalf
+    from system.balancer.http.app import balancer_app
+
+    token = next(iter(read_tokens(config.token_file)), None)
+    half = GrpcHalf(target, token, _credentials(config.grpc_ca, "--grpc-ca"))
+    stack.push_async_callback(half.close)
+    storage = await stack.enter_async_context(storage_at(config.database))
+    app = balancer_app(half, storage, config.cors)
+    return await stack.enter_async_context(http_server(cast("App", app), config, port=config.http_port))
 
 
 def checked(config: BalancerConfig) -> tuple[Defaults, Fleet]:
@@ -73,11 +107,11 @@ def checked(config: BalancerConfig) -> tuple[Defaults, Fleet]:
     return defaults, fleet
 
 
-def _credentials(config: BalancerConfig) -> grpc.ChannelCredentials | None:
-    if config.node_ca is None:
+def _credentials(ca: Path | None, option: str) -> grpc.ChannelCredentials | None:
+    if ca is None:
         return None
     try:
-        return grpc.ssl_channel_credentials(config.node_ca.read_bytes())
+        return grpc.ssl_channel_credentials(ca.read_bytes())
     except OSError as error:
-        msg = f"--node-ca {config.node_ca}: cannot be read: {error.strerror}"
+        msg = f"{option} {ca}: cannot be read: {error.strerror}"
         raise StartupError(msg) from None

@@ -20,6 +20,7 @@ class BalancerConfig(ComponentConfig):
     grpc_only: Annotated[bool, "leave HTTP to another process"] = False
     http_only: Annotated[bool, "HTTP alone, for the gRPC at --grpc-target"] = False
     grpc_target: Annotated[str, "HOST:PORT of the gRPC half, for --http-only"] = "localhost:50051"
+    grpc_ca: Annotated[Path | None, "CA (PEM) of the gRPC half's certificate: it is called with TLS"] = None
     assignment: Annotated[str, "who gets which model: tiers, rank, or your own MODULE:FUNCTION"] = "tiers"
     model: Annotated[tuple[str, ...], "a model that may be assigned, NAME or NAME=GB; several"] = ()
     plan: Annotated[Literal["all", "first", "quorum", "best"], "how many nodes are asked"] = "all"

@@ -1,0 +1,1 @@
+"""The HTTP half: the original's endpoints, and what users missed there."""
