@@ -26,7 +26,7 @@ class FailoverGateway:
     async def look(self, client: httpx.AsyncClient, url: str, view: str) -> Any:
         """Meet a few of the processes, as chance will have it: `{worker id: {provider: circuit state}}`."""
         met = await asyncio.gather(*(meet(client, url + self.views[view]) for _ in range(AT_ONCE)))
-        return dict(sorted(met))
+        return dict(sorted(dict(met).items()))  # met twice: what it showed last
 
 
 async def meet(client: httpx.AsyncClient, url: str) -> tuple[str, dict[str, str]]:

@@ -38,6 +38,11 @@ def test_every_process_that_answers_is_told_apart() -> None:
     assert seen == {"7": {"openai": "CLOSED"}, "9": {"openai": "OPEN"}}
 
 
+def test_a_process_may_be_met_twice() -> None:
+    """What it showed last counts, also when its circuit changes while it is looked at."""
+    assert look((200, health(7, "CLOSED")), (503, health(7, "OPEN"))) == {"7": {"openai": "OPEN"}}
+
+
 @pytest.mark.parametrize("body", [[], {}, {"worker_id": 1}, {"worker_id": 1, "providers": [{}]}])
 def test_another_program_is_not_taken_for_a_gateway(body: Any) -> None:
     """What has no worker_id and no providers fails the look."""
