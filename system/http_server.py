@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from system.asgi import App, Receive, Scope, Send, header, send_json
+from system.asgi import App, Message, Receive, Scope, Send, header, send_json
 from system.component import ComponentConfig, Serving
 from system.errors import StartupError, UsageError
 from system.listening import listen, url_of
@@ -31,15 +32,23 @@ async def http_server(
     port: int | None = None,
     reuse_port: bool = False,
     protocol: "type[asyncio.Protocol] | Literal['httptools']" = "httptools",
+    listener: socket.socket | None = None,
+    farewell: float = 0.0,
 ) -> AsyncIterator[Serving]:
     """Serve an app at the configured address (or another port of it) until the context is left.
 
-    `protocol` is uvicorn's for HTTP, or a class made from it.
-    Leaving stops accepting, lets open requests finish for `config.drain` seconds, then cancels them.
+    `protocol` is uvicorn's for HTTP, or a class made from it. A `listener` that is given is used as it is.
+    Leaving stops accepting, lets open requests finish for `config.drain` seconds, then cancels them. Before
+    that, for up to `farewell` seconds, connections that clients keep open are still served, and answers on
+    them say that they are the last: no client finds its connection closed under its request.
     """
+    leaving = asyncio.Event()
     guarded = _guarded(app, read_tokens(config.token_file))
+    if farewell:
+        guarded = _parting(guarded, leaving)
     tls = tls_context(config)
-    listener = listen(config.host, config.port if port is None else port, reuse_port=reuse_port)
+    if listener is None:
+        listener = listen(config.host, config.port if port is None else port, reuse_port=reuse_port)
     try:
         server = _uvicorn(guarded, config, tls, protocol)
         await server.startup(sockets=[listener])
@@ -52,6 +61,9 @@ async def http_server(
     try:
         yield Serving(url=url_of(listener, "https" if tls else "http"), ended=ended)
     finally:
+        if farewell:
+            leaving.set()
+            await _part(server, farewell)
         await _shut_down(server, ticking, listener)
 
 
@@ -96,6 +108,30 @@ def _uvicorn(
 def _is_news(record: logging.LogRecord) -> bool:
     """Uvicorn counts the requests that the end of the drain cut off; their traces say nothing more."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+async def _part(server: "uvicorn.Server", seconds: float) -> None:
+    """Accept nothing new; serve the connections there are until they end, or the time is over."""
+    for one in server.servers:
+        one.close()
+    deadline = asyncio.get_running_loop().time() + seconds
+    # uvicorn has a set of connections, and no event for when it is empty
+    while server.server_state.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+
+
+def _parting(app: App, leaving: asyncio.Event) -> App:
+    """The app, whose answers end their connections once it is leaving."""
+
+    async def parting(scope: Scope, receive: Receive, send: Send) -> None:
+        async def last(message: Message) -> None:
+            if message["type"] == "http.response.start" and leaving.is_set():
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        await app(scope, receive, last)
+
+    return parting
 
 
 async def _shut_down(server: "uvicorn.Server", ticking: asyncio.Task[None], listener: Any) -> None:
