@@ -13,9 +13,11 @@ import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from system.config import read_config
 from system.gateway.breakers import BreakerView
 from system.gateway.engine import Engine
 from system.gateway.providers import ProviderSettings
@@ -31,13 +33,14 @@ _END = object()
 class Gateway:
     """Providers that are asked in order of priority until one answers, each behind its breaker.
 
-    `providers` are who is asked; without them the environment says so. `settings` are those of the
-    command (`threshold=5`, `recovery=60.0`, `timeout=30.0`, `redis="redis://..."`, ...); unless `redis` is
-    given, what this gateway learns about its providers stays in this process.
+    `providers` are who is asked; without them the environment says so, in the same words as for the server.
+    `settings` are those of the command (`threshold=5`, `recovery=60.0`, `timeout=30.0`, ...). What this
+    gateway learns about its providers stays in this process, unless `redis="redis://..."` is among them.
     """
 
     def __init__(self, providers: Sequence[ProviderSettings] | None = None, **settings: Any) -> None:
-        config = GatewayConfig(**{"redis": "none", **settings})
+        known = read_config("gateway", "", GatewayConfig, [], os.environ if providers is None else {})
+        config = replace(known, **{"redis": known.redis or "none", **settings})
         check(config)
         found = read_providers(config, os.environ) if providers is None else by_priority(list(providers))
         if not found:
