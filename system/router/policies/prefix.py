@@ -34,7 +34,10 @@ class Prefix:
         return len(self._seen)
 
     def pick(self, backends: Sequence[Backend], asked: Asked) -> Backend:
-        keys = list(self._keys(prompt_of(asked.document)))
+        prompt = prompt_of(asked.document)
+        if prompt is None:
+            return self._others.pick(backends, asked)
+        keys = list(self._keys(prompt))
         chosen = self._longest(keys, {backend.name: backend for backend in backends})
         if chosen is None or not has_room(chosen, backends, self._overload):
             chosen = self._others.pick(backends, asked)
@@ -65,6 +68,12 @@ class Prefix:
             yield key
 
 
-def prompt_of(document: dict[str, Any]) -> bytes:
-    """The part of a request that a cache is keyed by, in the order in which it is read."""
-    return orjson.dumps([document.get("tools"), document.get("messages", document.get("prompt"))])
+def prompt_of(document: dict[str, Any]) -> bytes | None:
+    """The part of a request that a cache is keyed by, in the order in which it is read; None without one.
+
+    Of a body too large to be held only a few members are known, and none of these.
+    """
+    said = next((document[key] for key in ("messages", "prompt", "input") if document.get(key)), None)
+    if said is None:
+        return None
+    return orjson.dumps([document.get("tools"), document.get("instructions"), said])

@@ -241,6 +241,23 @@ def test_prefix_gives_way_under_load() -> None:
     assert max(one.outstanding for one in backends) <= 1.25 * 100 / 4 + 1
 
 
+@pytest.mark.parametrize("document", [{}, {"messages": []}, {"prompt_cache_key": None}])
+def test_requests_without_a_known_prompt_share_no_prefix(document: dict[str, object]) -> None:
+    """They go where there is room: what is not known of two requests is not the same."""
+    policy, backends = Prefix(options()), [backend(name) for name in "abcd"]
+    counts = Counter(policy.pick(backends, Asked("m", document)).name for _ in range(400))
+    assert min(counts.values()) > 50
+    assert len(policy) == 0
+
+
+def test_prefix_of_the_responses_api_is_its_input() -> None:
+    """`input` is a prompt as `messages` and `prompt` are; the same one goes to the same backend."""
+    policy, backends = Prefix(options()), [backend(name) for name in "abcd"]
+    for number in range(20):
+        document = {"input": f"question {number} " * 60, "instructions": "be brief"}
+        assert len({policy.pick(backends, Asked("m", document)).name for _ in range(5)}) == 1
+
+
 def test_memory_of_prefixes_is_bounded() -> None:
     """The oldest prefixes are forgotten first."""
     policy = Prefix(Options(random=Random(1), prefix_blocks=100))

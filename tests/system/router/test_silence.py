@@ -1,12 +1,28 @@
 """Frozen backends: their kernel accepts and acknowledges, and nobody answers. With scripted backends."""
 
 import asyncio
+import json
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from system.router.suspicion import Suspicion
-from tests.system.router.stage import Call, FakeBackend, Stage, answers, play, router, until
+from tests.system.router.stage import (
+    ADDRESS,
+    STREAM_HEAD,
+    Call,
+    FakeBackend,
+    Script,
+    Stage,
+    answers,
+    chunk,
+    play,
+    router,
+    until,
+)
 
 # No regular probe finds out anything: what these tests see is what suspicion does.
 QUICK: dict[str, Any] = {"probe_interval": 60.0, "suspect_after": 0.02, "suspect_timeout": 0.1}
@@ -132,3 +148,64 @@ def test_looks_become_rare_while_a_silence_lasts() -> None:
 def test_suspicion_can_be_switched_off() -> None:
     """0 seconds mean never, not always."""
     assert not Suspicion(0.0).is_due(Debtor(), 1000.0)
+
+
+ONE = chunk(b"data: 1\n\n")
+
+
+async def pauses(_: FakeBackend, call: Call) -> None:
+    await call.send(STREAM_HEAD + ONE)
+    assert await call.reader.read(1) == b""
+    raise ConnectionResetError
+
+
+async def never_ends(_: FakeBackend, call: Call) -> None:
+    await call.send(STREAM_HEAD)
+    while True:
+        await call.send(ONE)
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("script", "timeout"), [(pauses, {"gap_timeout": 0.2}), (never_ends, {"total_timeout": 0.2})]
+)
+def test_stream_that_takes_too_long_ends_with_an_error_event(
+    tmp_path: Path, script: Script, timeout: dict[str, Any]
+) -> None:
+    """A pause in it or all of it: the client is told, and the backend's connection closed."""
+
+    async def scene() -> None:
+        backend = FakeBackend("a", script)
+        async with router(tmp_path, backend, **timeout) as stage:
+            body = (await stage.chat()).body
+            assert body.startswith(b"data: 1\n\n")
+            event = json.loads(body.split(b"\n\n")[-2].removeprefix(b"data: "))
+            assert event["error"]["code"] == "stream_broken"
+            await until(lambda: backend.left == 1)
+
+    play(scene())
+
+
+def test_backend_that_nobody_can_connect_to_is_left(tmp_path: Path) -> None:
+    """Its queue of connections is full and nobody takes them: after the time to connect another is asked."""
+
+    async def scene() -> None:
+        with socket.socket() as full:
+            full.bind((ADDRESS, 0))
+            full.listen(0)
+            port = full.getsockname()[1]
+            fillers = [socket.socket() for _ in range(4)]
+            for one in fillers:
+                one.settimeout(0)
+                one.connect_ex((ADDRESS, port))
+            stuck, alive = FakeBackend("stuck", port=port), await FakeBackend("alive").start()
+            async with router(
+                tmp_path, stuck, alive, start=False, policy="round-robin", connect_timeout=0.2
+            ) as stage:
+                served = [(await stage.chat()).headers["x-muster-backend"] for _ in range(4)]
+                assert served == ["alive"] * 4
+                assert "connect timeout" in (await stage.services())["stuck"]["reason"]
+            for one in fillers:
+                one.close()
+
+    play(scene())

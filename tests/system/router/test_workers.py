@@ -90,11 +90,12 @@ def children(pid: int) -> list[int]:
 
 @pytest.mark.slow
 def test_what_one_process_finds_out_the_others_know(tmp_path: Path) -> None:
-    """A breaker that one process opened is open in all; a backend that one found dead is down in all."""
+    """A breaker that one process opened is open in all; whom one found dead or frozen the others leave as well."""
 
     async def scene() -> None:
         bad, good, dead = FakeBackend("bad", fails), FakeBackend("good"), FakeBackend("dead", models=("d",))
-        async with workers(tmp_path, bad, good, dead) as (stage, pid):
+        frozen = FakeBackend("frozen", models=("f",), silent=True)
+        async with workers(tmp_path, bad, good, dead, frozen) as (stage, pid):
             client = await stage.connect()
             for _ in range(30):
                 await client.send(request("POST", "/v1/chat/completions", CHAT))
@@ -102,18 +103,20 @@ def test_what_one_process_finds_out_the_others_know(tmp_path: Path) -> None:
             await dead.stop()
             await client.send(request("POST", "/v1/chat/completions", CHAT.replace(b'"m"', b'"d"')))
             assert (await client.answer()).status == 503
+            await client.send(request("POST", "/v1/chat/completions", CHAT.replace(b'"m"', b'"f"')))
 
             async def all_agree() -> bool:
                 views = [await stage.services() for _ in range(16)]
                 open_everywhere = all(view["bad"]["breaker"] == "open" for view in views)
-                return open_everywhere and not any(view["dead"]["healthy"] for view in views)
+                left = [view[name]["healthy"] for view in views for name in ("dead", "frozen")]
+                return open_everywhere and not any(left)
 
-            await until(all_agree)  # and none has probed by itself
+            await until(all_agree, 12)  # and none has probed by itself
             for original in children(pid):
                 os.kill(original, signal.SIGKILL)
                 await until(lambda: listening(stage.port) == 1)
-                await until(lambda: listening(stage.port) == 2)
-            await until(all_agree)  # nor those that joined late
+                await until(lambda: listening(stage.port) == 2, 12)
+            await until(all_agree, 12)  # nor those that joined late
             await dead.start()
 
     play(scene())
