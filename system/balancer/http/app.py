@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from system.balancer.half import GrpcHalf
-from system.balancer.http import asking, chats, documents, failures, fleet
+from system.balancer.http import asking, chats, documents, failures, fleet, ui
 from system.balancer.http.limits import Limited
 from system.balancer.storage.base import Storage
 
@@ -27,6 +27,7 @@ def balancer_app(half: GrpcHalf, storage: Storage, origins: Sequence[str] = ()) 
 
     app.add_middleware(Limited)
     app.include_router(fleet.router_over(half, storage, app.version))
+    app.include_router(ui.router)
     app.include_router(asking.router_over(half, storage))
     app.include_router(chats.router_over(storage))
     app.include_router(documents.router_over(storage))

@@ -1,9 +1,10 @@
 """`/rag`: documents, and what is found in them."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
+from fastapi import Query as Limit
 
 from system.balancer.http.bodies import DocumentBody, SearchBody
 from system.balancer.http.failures import Failed
@@ -13,6 +14,16 @@ from system.balancer.storage.base import Query, Storage
 def router_over(storage: Storage) -> APIRouter:
     """The routes of documents."""
     router = APIRouter(prefix="/rag")
+
+    @router.get("/documents")
+    async def listed(limit: Annotated[int, Limit(ge=1, le=1000)] = 100) -> dict[str, Any]:
+        """Documents without their content, the newest first."""
+        shown = ("doc_id", "title", "metadata", "timestamp")
+        documents = await storage.documents(limit)
+        return {
+            "success": True,
+            "documents": [{name: getattr(one, name) for name in shown} for one in documents],
+        }
 
     @router.post("/documents")
     async def added(body: DocumentBody) -> dict[str, Any]:

@@ -103,6 +103,10 @@ class Storage(Protocol):
         """The id of the new document."""
         ...
 
+    async def documents(self, most: int) -> Sequence[Document]:
+        """Documents without their content, the newest first."""
+        ...
+
     async def delete_document(self, doc_id: str) -> bool:
         """Whether there was such a document."""
         ...

@@ -197,6 +197,17 @@ class SQLite:
 
         return await self.run(lambda: self._written(work))
 
+    async def documents(self, most: int) -> Sequence[Document]:
+        def work() -> Sequence[Document]:
+            rows = self.db.execute(
+                "SELECT id AS document, title, metadata, timestamp, '' AS content, 0 AS number FROM documents"
+                " ORDER BY timestamp DESC, rowid DESC LIMIT ?",
+                (most,),
+            )
+            return [_document(row) for row in rows]
+
+        return await self.run(work)
+
     async def delete_document(self, doc_id: str) -> bool:
         def work(db: sqlite3.Connection) -> bool:
             db.execute(
