@@ -11,12 +11,14 @@
 # 4: wrong usage.
 #
 # Tags are made from what goes in (muster-base:HASH, muster-deps:HASH, muster-system:HASH), so unchanged sources
-# build nothing. The base is python:3.12-slim where an image registry answers, else made from Debian's packages
-# (as root). Dependencies come in as wheels, fetched by this machine's pip: nothing is downloaded in a container.
+# build nothing. The base is python:3.12-slim where an image registry answers (Docker's, or the one that
+# MUSTER_REGISTRY names, as registry.example.com:5000), else made from Debian's packages (as root). Dependencies come
+# in as wheels, fetched by this machine's pip: nothing is downloaded in a container.
 set -euo pipefail
 
 CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 readonly debian=bookworm mirror=${MUSTER_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+readonly registry=${MUSTER_REGISTRY:+${MUSTER_REGISTRY%/}/}
 readonly tools=python3,iproute2,nftables,ca-certificates
 
 say() { echo "images: $*" >&2; }
@@ -45,9 +47,9 @@ run_out() {
 
 from_registry() {
     [[ ${MUSTER_BASE:-auto} != debian ]] || return 1
-    timeout 300 docker pull -q python:3.12-slim >/dev/null 2>&1 || return 1
-    say "base from python:3.12-slim"
-    container=$(docker create python:3.12-slim sh -c \
+    timeout 300 docker pull -q "${registry}python:3.12-slim" >/dev/null 2>&1 || return 1
+    say "base from ${registry}python:3.12-slim"
+    container=$(docker create "${registry}python:3.12-slim" sh -c \
         'apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2 nftables && rm -rf /var/lib/apt/lists/*')
     run_out "$work/base.log" docker start -a "$container"
     commit "$1"
@@ -129,9 +131,9 @@ programs() {
 # redis TAG BASE: Redis from redis:7-alpine, else from the packages of the base's own Debian, fetched out here.
 redis() {
     local tag=$1 base=$2 apt=$work/apt release
-    if [[ ${MUSTER_BASE:-auto} != debian ]] && timeout 300 docker pull -q redis:7-alpine >/dev/null 2>&1; then
-        say "Redis from redis:7-alpine"
-        docker tag redis:7-alpine "$tag"
+    if [[ ${MUSTER_BASE:-auto} != debian ]] && timeout 300 docker pull -q "${registry}redis:7-alpine" >/dev/null 2>&1; then
+        say "Redis from ${registry}redis:7-alpine"
+        docker tag "${registry}redis:7-alpine" "$tag"
         return
     fi
     command -v apt-get >/dev/null || cannot "no image registry answers and there is no apt-get: make redis:7-alpine available"
@@ -167,7 +169,7 @@ forget_old() {
 
 build() {
     local base deps system redis
-    base=muster-base:$(sed -n '/^readonly debian/,/^# --- what is put/p' docker/build.sh | hash_of)
+    base=muster-base:$({ echo "$registry"; sed -n '/^readonly debian/,/^# --- what is put/p' docker/build.sh; } | hash_of)
     deps=muster-deps:$({ echo "$base"; sed -n '/^dependencies() {/,/^}/p' docker/build.sh; sed -n '/^dependencies = \[/,/^\]/p; /^redis = /p; /^gateway = /p' pyproject.toml; cat constraints.txt; } | hash_of)
     system=muster-system:$({
         echo "$deps"

@@ -7,7 +7,7 @@ set -euo pipefail
 
 readonly within=60 # seconds for a started engine to answer
 readonly log=/var/log/muster-dockerd.log
-readonly lock=/run/lock/muster-engine
+readonly lock=/run/muster-engine.lock
 
 say() { echo "engine: $*"; }
 cannot() { say "$*" >&2; exit 6; }
@@ -25,6 +25,7 @@ answers() {
 # Says why none answers although this script may not change that, and leaves.
 explain() {
     [[ -z ${DOCKER_HOST:-} ]] || cannot "nothing answers at DOCKER_HOST=$DOCKER_HOST; start it there, or unset DOCKER_HOST"
+    [[ -z ${DOCKER_CONTEXT:-} ]] || cannot "nothing answers at the Docker context $DOCKER_CONTEXT; start it there, or unset DOCKER_CONTEXT"
     if [[ -S /var/run/docker.sock && ! -w /var/run/docker.sock ]]; then
         cannot "user $(id -un) may not use /var/run/docker.sock; join its group: sudo usermod -aG $(stat -c %G /var/run/docker.sock) $(id -un), and log in again"
     fi
@@ -82,7 +83,7 @@ esac
 (($# <= 1)) || { usage >&2; exit 4; }
 
 answers && exit 0
-[[ $EUID == 0 && -z ${DOCKER_HOST:-} ]] || explain
+[[ $EUID == 0 && -z ${DOCKER_HOST:-}${DOCKER_CONTEXT:-} ]] || explain
 command -v dockerd >/dev/null || is_debian || explain
 exec 9>"$lock"
 flock -w 300 9 || cannot "another docker/engine.sh is at work since five minutes ($lock)"
