@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from typing import Annotated, Any
 
@@ -40,6 +41,7 @@ class Recipe:
     high: int | float
 
 
+@cache
 def parse_recipe(text: str) -> Recipe:
     """`INT32`, `FP32[n, 4]`, `BYTES[3] 0..20`; raises ValueError."""
     match = _RECIPE.fullmatch(text)
@@ -79,6 +81,7 @@ def _range(name: str, text: str, low: str | None, high: str | None) -> tuple[int
     return bounds[0], bounds[1]
 
 
+@cache
 def parse_sizes(text: str) -> tuple[int, int]:
     """`1..64`; raises ValueError."""
     match = _SIZES.fullmatch(text)

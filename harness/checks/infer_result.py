@@ -58,6 +58,8 @@ class InferResult:
     outputs: Mapping[str, ExpressionText]
     """Output -> what it should be. No other output may be there."""
     _: KW_ONLY
+    model: str = ""
+    """The calls that are judged: those of this model; empty: all. For `checks`, which see every load."""
     tolerance: Mapping[str, Annotated[float, Field(ge=0, lt=1)]] = field(default_factory=dict)
     """Datatype -> by how much of itself a fraction may be off; four times its precision if not stated."""
     absolute: Annotated[float, Field(ge=0)] = 0.0
@@ -99,7 +101,8 @@ class InferResult:
 
     def judge(self, evidence: Evidence) -> Verdict:
         """Pass when every call that was answered was answered right."""
-        sent = {done.id: (record.n, done) for record, done in evidence.requests()}
+        requests = [(r.n, done) for r, done in evidence.requests() if self.model in ("", done.model)]
+        sent = {done.id: (n, done) for n, done in requests}
         calls = [(*sent[call.id], call) for _, call in of(evidence.records, Inferred) if call.id in sent]
         refused = self.status != "OK"
         judged = [one for one in calls if refused or one[2].code == "OK"]

@@ -29,6 +29,7 @@ class Called(Story):
         error: str = "",
         tries: Sequence[str] = (),
         by: str = "w1",
+        model: str = "m",
     ) -> "Called":
         number = sum(isinstance(record.event, Inferred) for record in self.records)
         event = Inferred(
@@ -44,7 +45,7 @@ class Called(Story):
         )
         self.add(number + 0.5, event)
         outcome = "ok" if code == "OK" and not error else "error"
-        self.request(number + 1.0, by, "m", outcome=outcome, error=error, status=None)
+        self.request(number + 1.0, by, model, outcome=outcome, error=error, status=None)
         return self
 
 
@@ -192,6 +193,14 @@ def test_failed_calls_are_not_judged() -> None:
     assert verdict_of(failed).status is Status.UNKNOWN
     assert "none of 1 call was answered: mu-load-1-000000" in verdict_of(failed).message
     assert verdict_of(failed.called(product(1))).status is Status.PASS
+
+
+def test_calls_of_one_model_can_be_judged_alone() -> None:
+    """A check on a whole run meets other loads, too."""
+    story = Called(Facts()).called(product()).called({}, model="other")
+    assert verdict_of(story).status is Status.FAIL
+    assert verdict_of(story, InferResult({"product": "a * b"}, model="m")).status is Status.PASS
+    assert verdict_of(story, InferResult({"product": "a * b"}, model="nobody")).status is Status.UNKNOWN
 
 
 def test_nothing_sent_is_unknown() -> None:
