@@ -7,8 +7,10 @@ from pathlib import Path
 
 from system.errors import StartupError
 
+BACKLOG = 2048  # connections that may wait to be accepted; whoever comes then waits a second and more
 
-def listen(host: str, port: int, *, reuse_port: bool = False, backlog: int = 2048) -> socket.socket:
+
+def listen(host: str, port: int, *, reuse_port: bool = False, backlog: int = BACKLOG) -> socket.socket:
     """A listening socket; raises StartupError in words when the address cannot be had."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(

@@ -16,7 +16,7 @@ from system.breaker import BreakerSettings
 from system.component import Program, Serving
 from system.errors import StartupError, UsageError
 from system.http_server import tls_context
-from system.listening import listen, url_of
+from system.listening import BACKLOG, listen, url_of
 from system.router.discovery import Registry
 from system.router.entries import Entry
 from system.router.exchange import Exchange
@@ -98,7 +98,9 @@ async def router(config: RouterConfig, listener: socket.socket, shared: Shared |
     async with _running(busy):
         if shared is not None:
             await shared.welcomed.wait()
-        server = await asyncio.get_running_loop().create_server(lambda: Front(proxy), sock=listener, ssl=tls)
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Front(proxy), sock=listener, ssl=tls, backlog=BACKLOG
+        )
         try:
             yield
         finally:

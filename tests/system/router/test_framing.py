@@ -1,6 +1,8 @@
 """Framing at the edges, end to end: trailers, informational answers, endless heads, bodies that look like requests."""
 
 import asyncio
+import select
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from system.router.outcomes import retry_after
 from tests.system.router.stage import (
+    ADDRESS,
     STREAM_HEAD,
     Call,
     FakeBackend,
@@ -159,6 +162,25 @@ def test_client_that_sends_a_byte_now_and_then_is_cut_off(tmp_path: Path) -> Non
                 dribble(whole_request[:at], whole_request[at:]),
             )
             assert (await stage.chat()).status == 200
+
+    play(scene())
+
+
+def test_burst_of_connections_is_taken(tmp_path: Path) -> None:
+    """Hundreds of clients that connect while the router is busy with something else wait in line; none is put off."""
+
+    async def scene() -> None:
+        async with router(tmp_path, FakeBackend("a")) as stage:
+            clients = [socket.socket() for _ in range(400)]
+            for client in clients:
+                client.settimeout(0)
+                client.connect_ex((ADDRESS, stage.port))
+            connecting = select.poll()
+            for client in clients:
+                connecting.register(client, select.POLLOUT)
+            assert len(connecting.poll(0)) == 400
+            for client in clients:
+                client.close()
 
     play(scene())
 
