@@ -115,6 +115,9 @@ class RedisLink:
                 await self._session()
             except Gone as error:
                 self._lost(error)
+            except Exception as error:
+                log.exception("what shares through Redis has a mistake; it begins anew")
+                self._lost(error)
             now = time.monotonic()
             pause = SHORTEST_PAUSE if self._breaker.permits(now) else self._breaker.until - now
             with contextlib.suppress(TimeoutError):
@@ -134,6 +137,7 @@ class RedisLink:
         try:
             channels = [kind + name for kind in (STATE, CALLS) for name in self._ears.circuits()]
             self._missing = {channel.encode() for channel in channels}
+            await self._ask(self._client.ping(), PATIENCE)  # a cluster's client learns its nodes from it
             await self._ask(subscription.subscribe(*channels), PATIENCE)
             await _first_of(
                 self._hear(subscription),

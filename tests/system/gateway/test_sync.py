@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from system.gateway.breakers import BreakerSettings, Permit, RedisSettings, Refused, SyncSettings, opened
+from system.gateway.breakers import (
+    Breakers,
+    BreakerSettings,
+    Permit,
+    RedisSettings,
+    Refused,
+    SyncSettings,
+    opened,
+)
 from tests.system.gateway.redis_server import needs_redis, redis_server
 from tests.system.gateway.together import P, all_are, fail, probe, succeed, together, until
 
@@ -42,6 +50,10 @@ def play(scenario: Coroutine[Any, Any, None]) -> None:
     asyncio.run(limited())
 
 
+async def counted(failures: int, processes: list[Breakers]) -> None:
+    await until(lambda: all(one.view(P).failure_count == failures for one in processes))
+
+
 def test_failures_of_all_processes_count_together(sync: SyncSettings) -> None:
     """Five failures in a row open the circuit, whoever has seen them; and then for everybody."""
 
@@ -51,7 +63,7 @@ def test_failures_of_all_processes_count_together(sync: SyncSettings) -> None:
                 one = processes[number % 4]
                 await fail(one)
                 if number < 4:
-                    await until(lambda n=number: all(p.view(P).failure_count == n + 1 for p in processes))
+                    await counted(number + 1, processes)
                     assert {p.view(P).state.name for p in processes} == {"CLOSED"}
             await all_are("OPEN", *processes)
             views = [p.view(P) for p in processes]
@@ -70,11 +82,11 @@ def test_a_success_anywhere_ends_the_row(sync: SyncSettings) -> None:
     async def scenario() -> None:
         async with together(3, sync) as processes:
             await fail(processes[0], 4)
-            await until(lambda: all(p.view(P).failure_count == 4 for p in processes))
+            await counted(4, processes)
             await succeed(processes[1])
-            await until(lambda: all(p.view(P).failure_count == 0 for p in processes))
+            await counted(0, processes)
             await fail(processes[2], 4)
-            await until(lambda: all(p.view(P).failure_count == 4 for p in processes))
+            await counted(4, processes)
             assert {p.view(P).state.name for p in processes} == {"CLOSED"}
 
     play(scenario())
@@ -114,7 +126,7 @@ def test_a_good_probe_closes_it_for_all(sync: SyncSettings) -> None:
             await all_are("CLOSED", *processes)
             assert {(p.view(P).failure_count, p.view(P).opened_at) for p in processes} == {(0, None)}
             await fail(processes[1], 4)
-            await until(lambda: all(p.view(P).failure_count == 4 for p in processes))
+            await counted(4, processes)
             assert {p.view(P).state.name for p in processes} == {"CLOSED"}
 
     play(scenario())
