@@ -35,8 +35,8 @@ class Peer:
     command: Callable[[Path, Path], list[str]]
 
 
-def nginx_backend(folder: Path) -> list[str]:
-    listens = " ".join(f"listen {HOST}:{port};" for port in BACKENDS)
+def nginx_backend(folder: Path, host: str = HOST) -> list[str]:
+    listens = " ".join(f"listen {host}:{port};" for port in BACKENDS)
     pages = f"location /health {{ return 200 '{{}}'; }} location / {{ return 200 '{ANSWER}'; }}"
     models = f'location /v1/models {{ return 200 \'{{"data":[{{"id":"{MODEL}"}}]}}\'; }}'
     server = f"server {{ {listens} default_type application/json; {models} {pages} }}"
@@ -127,12 +127,12 @@ PEERS = {
 
 
 @contextmanager
-def running(command: list[str], port: int, within: float = 20.0) -> Iterator[int]:
+def running(command: list[str], port: int, within: float = 20.0, host: str = HOST) -> Iterator[int]:
     """A program that answers on its port; its pid."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + within
-        while not answers(port):
+        while not answers(port, host):
             if process.poll() is not None or time.monotonic() > deadline:
                 msg = f"{command[0]} does not answer on port {port} (exit code {process.poll()})"
                 raise RuntimeError(msg)
@@ -147,11 +147,11 @@ def running(command: list[str], port: int, within: float = 20.0) -> Iterator[int
             process.wait()
 
 
-def answers(port: int) -> bool:
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+def answers(port: int, host: str = HOST) -> bool:
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
     request = f"{head}Connection: close\r\nContent-Length: {len(BODY)}\r\n\r\n{BODY}".encode()
     try:
-        with socket.create_connection((HOST, port), 1) as client:
+        with socket.create_connection((host, port), 1) as client:
             client.sendall(request)
             return b" 200 " in client.recv(64)
     except OSError:

@@ -27,6 +27,14 @@ wrk.method = "POST"
 wrk.body = '{BODY}'
 wrk.headers["Content-Type"] = "application/json"
 """
+OWN_IDS = """
+local sent = 0
+request = function()
+  sent = sent + 1
+  wrk.headers["X-Request-Id"] = "request-" .. sent
+  return wrk.format()
+end
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +49,19 @@ class Row:
     bad: int
 
 
-def wrk(port: int, pid: int | None, script: Path, *, connections: int, seconds: float) -> Row:
+def wrk(
+    port: int,
+    pid: int | None,
+    script: Path,
+    *,
+    connections: int,
+    seconds: float,
+    path: str = "/v1/chat/completions",
+    host: str = HOST,
+) -> Row:
     """One run: as many requests as so many connections can carry."""
     before = cpu_seconds(pid) if pid else 0.0
-    url = f"http://{HOST}:{port}/v1/chat/completions"
+    url = f"http://{host}:{port}{path}"
     load = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(script), url]
     out = subprocess.run(load, check=True, capture_output=True, text=True).stdout
     used = cpu_seconds(pid) - before if pid else 0.0
@@ -71,7 +88,7 @@ def stage(args: argparse.Namespace, names: list[str]) -> Iterator[tuple[Path, di
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         script = folder / "post.lua"
-        script.write_text(WRK_SCRIPT)
+        script.write_text(WRK_SCRIPT + (OWN_IDS if args.own_ids else ""))
         stack.enter_context(running(nginx_backend(folder), BACKENDS[0]))
         pids = {}
         for name in names:
@@ -83,7 +100,8 @@ def stage(args: argparse.Namespace, names: list[str]) -> Iterator[tuple[Path, di
         yield script, pids
 
 
-def _middle(runs: list[Row]) -> Row:
+def middle(runs: list[Row]) -> Row:
+    """The median of each figure."""
     fields = Row.__dataclass_fields__
     return Row(**{field: statistics.median(getattr(run, field) for run in runs) for field in fields})
 
@@ -99,7 +117,7 @@ def throughput(args: argparse.Namespace) -> None:
                 rows.setdefault(name, []).append(wrk(PEERS[name].port, pid, script, **how))
     print("| program | req/s | p50 ms | p99 ms | CPU s per 1,000 | RSS MB | not 2xx |")
     print("|---|---|---|---|---|---|---|")
-    for name, row in ((name, _middle(runs)) for name, runs in rows.items()):
+    for name, row in ((name, middle(runs)) for name, runs in rows.items()):
         print(
             f"| {name} | {row.per_second:,.0f} | {row.p50:.2f} | {row.p99:.2f} | {row.cpu_per_1000:.4f} |"
             f" {row.resident:.0f} | {row.bad:.0f} |"
@@ -120,7 +138,7 @@ def latency(args: argparse.Namespace) -> None:
         for _ in range(args.rounds):
             direct.append(wrk(BACKENDS[0], None, script, connections=number, seconds=args.seconds))
             through.append(wrk(port, pid, script, connections=number, seconds=args.seconds))
-    base, row = _middle(direct), _middle(through)
+    base, row = middle(direct), middle(through)
     print(f"at {row.per_second:,.0f} requests/s of at most {most:,.0f}, on {number} connections:")
     print(f"direct p50 {base.p50:.2f} ms, p99 {base.p99:.2f} ms")
     print(f"muster p50 {row.p50:.2f} ms, p99 {row.p99:.2f} ms")
