@@ -158,10 +158,16 @@ class SharedBreakers:
         self._news(told.provider, standing.heard(told.version, told.tally, self._moment()), Tally())
 
     async def _claim(self, provider: str) -> Permit | Refused:
-        """Win the probe at every store that can be asked; the nearest comes first."""
+        """Win the probe at every store that can be asked.
+
+        The one that most processes share comes first: a claim that a near store had granted and a far one
+        refused would be handed back, and so end the probe of whoever won.
+        """
         standing = self._standings[provider]
+        if standing.ask(self.now()) is not Answer.PROBE:
+            return self._refusal(provider)  # somebody else's claim was heard of meanwhile
         wanted = standing.to_claim(self._moment())
-        for link in self.links.values():
+        for link in reversed(self.links.values()):
             if not link.reachable:
                 continue
             held = await link.put(provider, wanted, claim=True, within=self._settings.claim_within)

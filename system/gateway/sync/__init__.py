@@ -1,7 +1,8 @@
 """Ways to other processes: one file each; only this table knows their names.
 
 A link is entered with the process's breakers and left with them; it yields None where the settings do not
-ask for it. The nearest comes first. A probe is claimed at each link, the farthest first, and sent if all of them agree.
+ask for it. The nearest comes first; a probe is claimed at each of them, the farthest first, and sent if all
+agree.
 """
 
 from collections.abc import Callable
