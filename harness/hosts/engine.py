@@ -35,6 +35,7 @@ OURS = frozenset({"muster-system:local", "muster-sandbox:local", *ONLY_ASKED_FOR
 _BUILD = Path(__file__).parents[2] / "docker" / "build.sh"
 _START = "start one with docker/engine.sh, or use --hosts process"
 _HINTS: Mapping[str, str] = {
+    "no space left on device": "its disk is full: see docker system df, and docker system prune",
     "HTTP request to an HTTPS server": "it wants TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH",
     "WRONG_VERSION_NUMBER": "it does not speak TLS: unset DOCKER_TLS_VERIFY",
     "record layer failure": "it does not speak TLS: unset DOCKER_TLS_VERIFY",
@@ -206,7 +207,7 @@ def translated(error: Exception) -> EnvironmentFailure:
 
     explanation = getattr(error, "explanation", None)
     if explanation:
-        return EnvironmentFailure(f"the container engine refused: {explanation}")
+        return EnvironmentFailure(f"the container engine refused: {explanation}{_hint(explanation)}")
     if isinstance(error, (NoConnection, Timeout)):
         return EnvironmentFailure(LOST)
     return EnvironmentFailure(f"the container engine failed: {error}")

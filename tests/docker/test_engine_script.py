@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,7 +114,7 @@ def test_who_may_not_use_the_engine_is_told_how_to(*, check: bool) -> None:
         ),
     ],
 )
-def test_an_engine_elsewhere_is_not_replaced_by_one_here(environ: dict[str, str], why: str) -> None:
+def test_an_engine_elsewhere_is_not_replaced_by_one_here(environ: dict[str, Any], why: str) -> None:
     """Who names an engine wants that one: root, too, only hears that it does not answer."""
     code, said = asked(**environ)
     assert code == 6
