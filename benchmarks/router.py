@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("what", choices=PARTS)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--own-ids", action="store_true", help="no two requests have the same head")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--chunks", type=int, default=100)
