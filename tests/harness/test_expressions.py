@@ -69,6 +69,12 @@ def test_whole_numbers_stay_whole() -> None:
     assert found[1] == 2**124 + 1
 
 
+@pytest.mark.parametrize("text", ["x * a", "a / 2", "2 ** a", "a // 0.0", "where(p, a, x)", "0 ** a"])
+def test_with_a_fraction_all_is_fractions(text: str) -> None:
+    """In double precision, where a division by zero is infinite rather than an error."""
+    assert parse_expression(text).value(INPUTS).dtype == np.float64
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

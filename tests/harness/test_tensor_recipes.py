@@ -60,11 +60,12 @@ def test_the_same_seed_and_number_make_the_same_inputs(name: str) -> None:
 
 def test_inputs_are_those_of_older_histories() -> None:
     """A change here would make stored histories wrong: it needs a new format."""
-    inputs = made({"a": "INT32[4]", "x": "FP32[2] -1..1", "t": "BYTES[2] 3..3"}, {}, 1, 0)
+    inputs = made({"a": "INT32[4]", "x": "FP32[2] -1..1", "t": "BYTES[2] 3..3", "p": "BOOL[n]"}, {}, 1, 1)
     assert {name: tensor.array.tolist() for name, tensor in inputs.items()} == {
-        "a": [0, -73, 44, 92],
-        "x": [-0.06948275119066238, -0.6961302161216736],
-        "t": [b"haw", b"ZJk"],
+        "a": [-30, -40, 26, -60],
+        "x": [0.9141204357147217, -0.7803896069526672],
+        "t": [b"15T", b"o 5"],
+        "p": [False, False, True, True, False, True],
     }
 
 

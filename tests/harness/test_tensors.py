@@ -112,6 +112,12 @@ def test_of_large_texts_only_the_digest_is_kept() -> None:
     assert (again.every, again.array.size, again.shape) == (0, 0, (100,))
 
 
+def test_no_number_stays_none_in_half_the_bits() -> None:
+    """Rounding up the bits of a NaN would make a number of it."""
+    nan = np.array([0x7FFFFFFF], np.uint32).view(np.float32)
+    assert np.isnan(from_raw("BF16", [1], to_raw(Tensor("BF16", nan))).array).all()
+
+
 def test_rounding_is_the_datatypes() -> None:
     """BF16 keeps eight bits, to nearest with ties to even; too large is infinite; NaN stays."""
     assert rounded("BF16", np.array([1 + 2**-8, 1 + 3 * 2**-8])).tolist() == [1.0, 1 + 2**-6]
