@@ -21,6 +21,8 @@ FAREWELL = 1.0  # seconds in which clients are told to leave the connections tha
 @asynccontextmanager
 async def serve(config: GatewayConfig) -> AsyncIterator[Serving]:
     """A running gateway: listening on enter, drained on leave."""
+    set_up_gateway_logging(config.log_level, config.log_format)
+    Service(config, os.environ)  # whatever is mistaken is told here, once, whatever the number of processes
     async with processes(config) if config.workers > 1 else gateway(config) as serving:
         yield serving
 

@@ -27,6 +27,7 @@ def names(providers: list[ProviderSettings]) -> list[str]:
     "command",
     [
         ["-m", "system", "gateway", "--port", "0"],
+        ["-m", "system", "gateway", "--port", "0", "--workers", "4"],
         ["-m", "uvicorn", "system.gateway.app:app", "--port", "0"],
     ],
 )
