@@ -10,6 +10,7 @@ from harness.errors import EnvironmentFailure, HarnessBug, NotApplicable
 from harness.events import Note, ServiceReady
 from harness.facts import facts_of
 from harness.hosts.base import Starts, Target
+from harness.hosts.relay import near_url
 from harness.readiness import wait_ready
 
 if TYPE_CHECKING:
@@ -70,11 +71,8 @@ class Deployment:
         spec = self._specs[target.service]
         begun = self.clock.monotonic()
         by = await wait_ready(self._services[spec.name], spec, clock=self.clock)
-        self.history.append(
-            ServiceReady(
-                service=spec.name, host=spec.host, after=self.clock.monotonic() - begun, by=by, url=spec.url
-            )
-        )
+        after, url = self.clock.monotonic() - begun, near_url(spec.url)
+        self.history.append(ServiceReady(service=spec.name, host=spec.host, after=after, by=by, url=url))
         return by
 
     async def start(self, name: str) -> None:

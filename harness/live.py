@@ -25,6 +25,7 @@ from harness.events import RunFinished, RunStarted, StepJudged, StepStarted
 from harness.explain import explain
 from harness.history import History
 from harness.hosts.base import Workspace
+from harness.hosts.relay import near_url
 from harness.manifest import manifest_of
 from harness.model import Expect, Scenario, Step
 from harness.observers import views_to_watch
@@ -58,8 +59,8 @@ class LiveDeployment:
         self._load = ""
 
     def url(self, service: str) -> str:
-        """A service's base URL."""
-        return self._stage.deployment.spec(service).url
+        """A service's base URL, for clients of any kind on this machine."""
+        return near_url(self._stage.deployment.spec(service).url)
 
     @asynccontextmanager
     async def fault(self, fault: Fault) -> AsyncIterator[None]:

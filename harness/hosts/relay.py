@@ -11,6 +11,7 @@ import asyncio
 import socket
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakKeyDictionary
 
 from harness.errors import EnvironmentFailure
@@ -174,7 +175,11 @@ class Detour:
     @classmethod
     def relay_to(cls, address: str) -> Relay | None:
         """The relay that connections from this loop to an address go through, if any does."""
-        routes = cls._of_loops.get(asyncio.get_running_loop())
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return None
+        routes = cls._of_loops.get(loop)
         return routes.relay_to(address) if routes else None
 
     def end(self) -> None:
@@ -191,6 +196,14 @@ def near(endpoint: str) -> str:
     address, _, port = endpoint.rpartition(":")
     relay = Detour.relay_to(address)
     return ":".join(map(str, relay.way_to(address, int(port)))) if relay and port.isdigit() else endpoint
+
+
+def near_url(url: str) -> str:
+    """The URL at which other programs of this machine reach what is at that URL for the hosts."""
+    where = urlsplit(url)
+    if not (where.hostname and where.port and Detour.relay_to(where.hostname)):
+        return url
+    return urlunsplit(where._replace(netloc=near(f"{where.hostname}:{where.port}")))
 
 
 class _Routes:
