@@ -16,6 +16,8 @@ from system.gateway.logs import set_up_gateway_logging
 from system.gateway.service import Service
 from system.gateway.settings import GatewayConfig
 
+STARTUP_FAILURE = 3  # uvicorn's
+
 
 def from_environment() -> Service:
     """The gateway that the environment describes; a mistake in it is one line, and the exit code 2."""
@@ -27,7 +29,8 @@ def from_environment() -> Service:
         return Service(config, os.environ)
     except ComponentError as error:
         print(f"gateway: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        # of `--workers`, uvicorn starts another one unless it hears its own code
+        sys.exit(STARTUP_FAILURE if multiprocessing.parent_process() is not None else error.exit_code)
 
 
 app = from_environment()

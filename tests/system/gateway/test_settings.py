@@ -48,6 +48,16 @@ def test_without_a_key_one_line_says_what_to_set(command: list[str]) -> None:
     assert "ANTHROPIC_API_KEY" in done.stderr
 
 
+def test_uvicorns_workers_are_not_started_for_ever() -> None:
+    """Where every worker would fail, uvicorn's parent ends instead of starting another and another."""
+    command = ["-m", "uvicorn", "system.gateway.app:app", "--port", "0", "--workers", "2"]
+    done = subprocess.run(
+        [sys.executable, *command], env=without_keys(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "failed to start, stopping the parent process" in done.stderr
+    assert "set OPENAI_API_KEY or ANTHROPIC_API_KEY" in done.stderr
+
+
 def test_keys_of_the_environment_are_providers() -> None:
     """One key, one provider; both, and OpenAI comes first; the documented models."""
     assert names(read_providers(config(), {"ANTHROPIC_API_KEY": "k"})) == ["anthropic"]
