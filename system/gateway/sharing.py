@@ -172,8 +172,9 @@ class SharedBreakers:
                 continue
             held = await link.put(provider, wanted, claim=True, within=self._settings.claim_within)
             if held is None or held.epoch != wanted.epoch:
-                rest = CLAIM_AGAIN if held is None else held.due - self.now()
-                self._news(provider, standing.abandoned(wanted.epoch, rest, self._moment()), Tally())
+                if held is None or held.state is not HALF_OPEN:  # else somebody's probe, not to be ended
+                    rest = CLAIM_AGAIN if held is None else held.due - self.now()
+                    self._news(provider, standing.abandoned(wanted.epoch, rest, self._moment()), Tally())
                 return self._refusal(provider)
         standing.adopt(wanted)
         if standing.circuit.epoch != wanted.epoch:

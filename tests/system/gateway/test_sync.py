@@ -239,3 +239,40 @@ def test_a_provider_that_wants_rest_gets_it_from_all(sync: SyncSettings) -> None
             await succeed(processes[0])
 
     play(scenario())
+
+
+@needs_redis
+def test_machines_that_claim_at_once_do_not_end_each_others_probe(tmp_path: Path) -> None:
+    """Each of two machines has a store of its own; the one that loses at Redis leaves the winner's probe alone."""
+
+    async def scenario(url: str, folders: list[Path]) -> None:
+        redis = RedisSettings(url=url)
+        settings = [
+            BreakerSettings(
+                providers=(P,),
+                recovery=SHORT,
+                lease=300,
+                sync=SyncSettings(redis=redis, group="g", folder=folder),
+            )
+            for folder in folders
+        ]
+        async with opened(settings[0]) as one, opened(settings[1]) as other:
+            await until(lambda: one.link.redis_connected and other.link.redis_connected)
+            await fail(one, 5)
+            for _ in range(5):
+                await all_are("OPEN", one, other)
+                await until(lambda: one.view(P).due_at is None and other.view(P).due_at is None)
+                answers = await asyncio.gather(one.admit(P), other.admit(P))
+                permit = next((a for a in answers if isinstance(a, Permit)), None) or await probe(one, other)
+                assert len([a for a in answers if isinstance(a, Permit)]) <= 1
+                await all_are("HALF_OPEN", one, other)
+                permit.failed("timeout")
+                await until(lambda: {one.view(P).cause, other.view(P).cause} == {"failed"})
+
+    folders = [Path(tempfile.mkdtemp(prefix="gw")) for _ in range(2)]
+    try:
+        with redis_server(tmp_path) as server:
+            play(scenario(server.url, folders))
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder)
