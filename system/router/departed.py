@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from system.router.metrics import Labels, Sums, add
+from system.router.sums import Labels, Sums, add
 
 _COUNTS = b'"counts":'
 

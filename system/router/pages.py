@@ -10,11 +10,12 @@ from system.metrics import CONTENT_TYPE
 from system.router.backends import Backend
 from system.router.discovery import Registry
 from system.router.front import Front
-from system.router.metrics import FAILED, OUTSTANDING, SENT, Sums, add, count, write_metrics
+from system.router.metrics import FAILED, OUTSTANDING, SENT, count, write_metrics
 from system.router.models import describe, list_models
 from system.router.proxy import Proxy
 from system.router.refusals import UNKNOWN_MODEL
 from system.router.request import Page, Request
+from system.router.sums import Sums, add
 
 if TYPE_CHECKING:
     from system.router.sharing import Shared

@@ -13,7 +13,8 @@ import orjson
 
 from system.breaker import Snapshot, State
 from system.router.backends import Backend
-from system.router.metrics import Sums, count
+from system.router.metrics import count
+from system.router.sums import Sums
 
 if TYPE_CHECKING:
     from system.router.discovery import Registry

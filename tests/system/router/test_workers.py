@@ -15,8 +15,8 @@ import pytest
 from system.errors import UsageError
 from system.router.counts import BOUNDS
 from system.router.departed import Told
-from system.router.metrics import Labels, Sums, add
 from system.router.program import RouterConfig, serve
+from system.router.sums import Labels, Sums, add
 from tests.system.router.stage import (
     ADDRESS,
     Call,
