@@ -39,7 +39,12 @@ class Completions:
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The models that may be asked for."""
-        listed = {one.model: one.name for one in self._service.engine.providers}
+        caller = scope.get("muster.caller")
+        listed = {
+            one.model: one.name
+            for one in self._service.engine.providers
+            if caller is None or caller.may_use(one.model)
+        }
         data = [{"id": AUTO, "object": "model", "created": 0, "owned_by": "gateway"}]
         data += [
             {"id": model, "object": "model", "created": 0, "owned_by": owner}

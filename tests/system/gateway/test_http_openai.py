@@ -239,6 +239,8 @@ def test_callers_have_tokens_rates_and_models(providers: tuple[Mock, Mock], tmp_
         assert gateway.get("/providers", **web).status_code == 200
         mini = {"headers": {"authorization": "Bearer token-of-mini"}}
         assert gateway.post(PATH, {**ASKED, "model": ANTHROPIC_MODEL}, **mini).status_code == 403
+        shown = {one["id"] for one in told(gateway.get("/v1/models", **mini))["data"]}
+        assert shown == {"auto", OPENAI_MODEL}
         gateway.openai.told(fail=500)
         for path, body in (
             (PATH, ASKED),
