@@ -13,6 +13,8 @@ from harness.errors import EnvironmentFailure
 
 _WITHIN = 30.0
 _READY = b"ready"
+_PREFIX = "muster-engine-"
+_NEAR = "engine.sock"
 _ERRORS = "errors"
 
 
@@ -27,6 +29,7 @@ class Tunnel:
     @classmethod
     async def open(cls, engine: EnginePlace) -> Tunnel:
         """Log in, with keys that are there; EnvironmentFailure in the words of ssh."""
+        _forget_dead_ones()
         tunnel = cls._start(engine)
         if why := await tunnel.until_ready():
             tunnel.close()
@@ -39,8 +42,8 @@ class Tunnel:
 
     @classmethod
     def _start(cls, engine: EnginePlace) -> Tunnel:
-        folder = Path(tempfile.mkdtemp(prefix="muster-engine-"))
-        near = folder / "engine.sock"
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        near = folder / _NEAR
         forward = f"{near}:{engine.socket_path}"
         command = [
             *engine.ssh("-o", "ExitOnForwardFailure=yes", "-L", forward),
@@ -85,3 +88,14 @@ class Tunnel:
             if end is not None:
                 end.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _forget_dead_ones() -> None:
+    """Remove what tunnels of killed harnesses left: a folder with a socket that nobody listens at."""
+    for near in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_NEAR}"):
+        try:
+            EnginePlace(f"unix://{near}").try_it()
+        except ConnectionRefusedError:
+            shutil.rmtree(near.parent, ignore_errors=True)
+        except OSError:
+            continue  # somebody else's

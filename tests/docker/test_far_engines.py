@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -28,6 +30,7 @@ pytestmark = pytest.mark.docker
 
 SERVE = "import socket, time; s = socket.create_server(('0.0.0.0', 7000)); print('up'); time.sleep(100)"
 KILLED_RUN = Path(__file__).parents[1] / "harness" / "killed_run.py"
+needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make certificates with")
 needs_sshd = pytest.mark.skipif(not Path("/usr/sbin/sshd").exists(), reason="needs an sshd (openssh-server)")
 
 
@@ -79,6 +82,7 @@ def is_tidied_when_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert Containers(LOCAL, read_journal(str(folder / NAME)).deployment).find() == []
 
 
+@needs_openssl
 def test_an_engine_behind_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Certificates as Docker's own command line takes them; a killed run is tidied up over TLS, too."""
     certificates = authority(tmp_path / "certificates")
@@ -91,6 +95,7 @@ def test_an_engine_behind_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         is_tidied_when_killed(tmp_path / "killed", monkeypatch)
 
 
+@needs_openssl
 @pytest.mark.parametrize(
     ("environ", "speaks_tls", "why"),
     [
@@ -145,6 +150,12 @@ def test_an_engine_on_a_machine_that_ssh_reaches(tmp_path: Path, monkeypatch: py
         config = str(tmp_path / "far" / "ssh_config").encode()
         left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if config in _read(p)]
         assert left == []
+        asyncio.run(_is_closed())
+        assert list(Path(tempfile.gettempdir()).glob("muster-engine-*")) == []
+
+
+async def _is_closed() -> None:
+    (await connect()).close()
 
 
 def _read(path: Path) -> bytes:
