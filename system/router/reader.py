@@ -74,7 +74,7 @@ class Reader:
 
     def feed(self, data: bytes) -> None:
         """Read on; raises Refused."""
-        if self.reading:
+        if self.reading or self._request.closing:
             self._parse(data)
             return
         end = data.find(b"\r\n\r\n") + 4

@@ -1,6 +1,8 @@
 """Heads that were read before: taken for the same only where every byte is, and forgotten in time."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from system.router.familiar import LONGEST, MOST, Familiar
 from system.router.reader import Reader, Refused
@@ -84,6 +86,54 @@ def test_only_plain_heads_are_kept(data: bytes) -> None:
     familiar = Familiar[Request]()
     Reader(Limits(), admits_all, familiar=familiar).feed(data)
     assert len(familiar) == 0
+
+
+PIECES = (
+    LENGTH_3 + b"abc",
+    LENGTH_3 + b"\r\n\r",
+    LENGTH_3.replace(b": 3", b": 0"),
+    POST + b"Content-Length: 60\r\n\r\n" + LENGTH_3 + b"abc".ljust(60 - len(LENGTH_3), b"\n"),
+    CHUNKED + b"3\r\nabc\r\n0\r\n\r\n",
+    b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"\r\n",
+    LENGTH_3.replace(b"X-A: 1", b"Connection: close") + b"abc",
+    LENGTH_3.replace(b"X-A: 1", b"X-A : 1") + b"abc",
+)
+
+
+class Forgetful(Familiar[Request]):
+    """Knows nothing, so that everything is read."""
+
+    __slots__ = ()
+
+    def get(self, head: bytes) -> Request | None:
+        return None
+
+
+SEEN_BEFORE = Familiar[Request]()
+
+
+def read_all(data: bytes, cuts: list[int], familiar: Familiar[Request]) -> tuple[object, object, bool]:
+    """What a reader makes of bytes that come in pieces: the requests, the refusal, whether it waits for more."""
+    reader, refusal = Reader(Limits(), admits_all, familiar=familiar), None
+    ends = sorted({*(cut % (len(data) + 1) for cut in cuts), len(data)})
+    try:
+        for start, end in zip([0, *ends], ends, strict=False):
+            if end > start:
+                reader.feed(data[start:end])
+    except Refused as refused:
+        refusal = refused.refusal
+    return [told(one) for one in reader.ready], refusal, reader.reading
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=5), cuts=st.lists(st.integers(0, 1000), max_size=4))
+def test_requests_are_the_same_however_often_they_were_seen(pieces: list[bytes], cuts: list[int]) -> None:
+    """In any order, cut anywhere: what is known makes no difference to what is read."""
+    data = b"".join(pieces)
+    at_ends = [len(b"".join(pieces[:number])) for number in range(len(pieces))]
+    for where in (cuts, at_ends, [*cuts, *at_ends]):
+        assert read_all(data, where, SEEN_BEFORE) == read_all(data, where, Forgetful())
 
 
 def test_malformed_heads_are_malformed_every_time() -> None:
