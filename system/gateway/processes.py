@@ -1,6 +1,6 @@
 """Several processes behind one port: started, replaced when they die, and one by one on SIGHUP.
 
-The parent makes a listening socket for each of them and never closes it, so that connections which arrive
+The parent makes a listening socket for each of them and keeps it to the end, so that connections which arrive
 while a process is being replaced wait for the next one. The kernel spreads connections over these sockets.
 A process leaves when its line to the parent ends, or on SIGTERM.
 """
@@ -82,6 +82,8 @@ class Slot:
     async def start(self) -> bool:
         """Put a new process in the place of the one there is, if any; False if it could not be had."""
         async with self._changing:
+            if self.stopping:
+                return False
             fresh = await _spawn(self._config, self.listener)
             if self.stopping or not await fresh.ready():
                 fresh.leave()
@@ -139,13 +141,14 @@ async def processes(config: GatewayConfig) -> AsyncIterator[Serving]:
             yield Serving(url=url_of(slots[0].listener, "https" if config.tls_cert else "http"))
     finally:
         for slot in slots:
+            # Who connects from now on is refused, and can turn to another instance, rather than wait in vain.
             slot.stopping = True
+            slot.listener.close()
         try:
             await asyncio.gather(*(slot.stop() for slot in slots))
         finally:
             for slot in slots:
                 slot.kill()
-                slot.listener.close()
 
 
 def _slots(config: GatewayConfig) -> list[Slot]:

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parents[2] / "docker" / "load-balancers"
 HOST, FIRST, SECOND = "127.77.8.1", "127.77.8.2", "127.77.8.3"
+PROCESSES = {FIRST: 2, SECOND: 1}
 MODEL = "gpt-4o-mini"
 CHAT = {"message": "Hello"}
 LOOKED_AT_TWICE = 2.5
@@ -119,7 +120,19 @@ class Site:
             "ANTHROPIC_API_KEY": "test",
             "ANTHROPIC_BASE_URL": self.second.url,
         }
-        options = ("--host", host, "--port", str(port), "--redis", "none", "--recovery", "1s")
+        workers = str(PROCESSES[host])
+        options = (
+            "--host",
+            host,
+            "--port",
+            str(port),
+            "--workers",
+            workers,
+            "--redis",
+            "none",
+            "--recovery",
+            "1s",
+        )
         self.stacks[host] = ExitStack()
         self.gateways[host] = self.stacks[host].enter_context(running("system", "gateway", *options, env=env))
 
@@ -144,7 +157,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         stack.callback(made.close)
         made.start(FIRST)
         made.start(SECOND)
-        until(lambda: len(workers(made.url)) == 2)
+        until(lambda: len(workers(made.url)) == sum(PROCESSES.values()))
         yield made
 
 
@@ -165,7 +178,7 @@ def until(holds: Callable[[], bool], within: float = 15.0) -> None:
 def workers(url: str) -> set[int]:
     """The processes that a few new connections meet."""
     found = set()
-    for _ in range(6):
+    for _ in range(24):
         try:
             found.add(httpx.get(f"{url}/health/live", timeout=5).json()["worker_id"])
         except (httpx.HTTPError, json.JSONDecodeError):
@@ -219,7 +232,7 @@ def test_a_rolling_restart_costs_no_request(site: Site) -> None:
         for host in (FIRST, SECOND):
             assert site.stop(host) == 0
             site.start(host)
-            until(lambda: len(workers(site.url)) == 2)
+            until(lambda: len(workers(site.url)) == sum(PROCESSES.values()))
 
     assert [thread.failed for thread in threads] == [[], [], []]
     assert not before & workers(site.url)
@@ -247,4 +260,4 @@ def test_a_provider_that_is_down_takes_no_instance_out(site: Site) -> None:
         until(lambda: time.monotonic() > begun + LOOKED_AT_TWICE and len(caller.answered) > known + 20)
 
     assert caller.failed == []
-    assert len(set(caller.answered[known:])) == 2
+    assert len(set(caller.answered[known:])) >= 2
