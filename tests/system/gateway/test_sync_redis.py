@@ -69,7 +69,7 @@ def test_requests_never_wait_for_it(server: Server) -> None:
             finally:
                 server.resume()
             await all_are("OPEN", one, other)
-            assert one.link.redis_connected
+            await until(lambda: one.link.redis_connected and other.link.redis_connected)
 
     play(scenario())
 
@@ -125,7 +125,7 @@ def test_it_may_not_be_there_at_first(server: Server) -> None:
             await fail(one, 5)
             server.start()
             await all_are("OPEN", one, other)
-            assert other.link.redis_connected
+            await until(lambda: one.link.redis_connected and other.link.redis_connected)
 
     play(scenario())
 
