@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 
-from system.breaker import CLOSED, SUCCESS, Snapshot
+from system.breaker import CLOSED, SUCCESS, Snapshot, State
 from system.router.backends import Backend
 from system.router.budget import RetryBudget
 from system.router.callers import Callers
@@ -195,6 +195,8 @@ class Proxy:
             log.info("using %s again: it registered anew", backend.name)
         for backend in changes.removed:
             log.info("leaving %s at %s: it is not registered any more", backend.name, backend.entry.url)
+            for state in State:
+                self.totals.transitions.pop((backend.name, state.value), None)
             pool = self._pools.pop(backend, None)
             if pool is not None:
                 pool.close()

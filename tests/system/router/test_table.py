@@ -5,12 +5,14 @@ from random import Random
 
 import pytest
 
-from system.breaker import Verdict
+from system.breaker import State, Verdict
 from system.router.doubt import LastWord
 from system.router.entries import Entry, EntryError, read_entry, read_registry, read_static
 from system.router.models import list_models
 from system.router.policies.base import Options
 from system.router.policies.round_robin import RoundRobin
+from system.router.proxy import Proxy
+from system.router.rules import Settings
 from system.router.table import Table
 
 
@@ -115,6 +117,19 @@ def test_ten_thousand_backends_leave_nothing_behind() -> None:
     backends.replace("r", [entry("b", "one more")])
     backends.replace("r", [])
     assert len(backends._once_known) == 10_000
+
+
+def test_proxy_forgets_backends_that_left() -> None:
+    """Their connections, and what their breakers did, go with them: counters are not kept for names of the past."""
+    proxy = Proxy(table(), settings=Settings())
+    for number in range(100):
+        proxy.changed(proxy.table.replace("r", [entry(f"b{number}")]))
+        backend = proxy.table.backends[f"b{number}"]
+        proxy.pool(backend)
+        proxy.totals.transitions[backend.name, State.OPEN.value] += 1
+    assert (len(proxy.totals.transitions), len(proxy._pools)) == (1, 1)
+    proxy.changed(proxy.table.replace("r", []))
+    assert (len(proxy.totals.transitions), len(proxy._pools)) == (0, 0)
 
 
 def test_ten_thousand_backends_of_one_model_are_taken_at_once() -> None:
