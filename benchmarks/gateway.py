@@ -4,6 +4,7 @@ throughput  requests per second and CPU per 1,000 of them, beside LiteLLM's prox
 latency     what is added to a call of the official SDK
 slow        500 slow calls at once in one process, and how soon /health/live answers meanwhile
 processes   requests per second of one process to four
+agreement   how soon all processes know that one has opened a circuit, with Redis and without
 
 LiteLLM is left out and named where it is not installed. `--peers-bin` says where its command is:
 `python3 -m venv /tmp/litellm && /tmp/litellm/bin/pip install 'litellm[proxy]'` makes `/tmp/litellm/bin`.
@@ -22,6 +23,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks import router_peers, router_wrk
+from benchmarks.gateway_agreement import agreement
 from benchmarks.gateway_slow import slow
 from benchmarks.gateway_timing import latency
 from benchmarks.router_peers import BACKENDS, BODY, MODEL, cpu_seconds, nginx_backend
@@ -145,8 +147,14 @@ PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
     "latency": timed,
     "slow": slowed,
     "processes": processes,
+    "agreement": lambda args: agreement(100 * args.rounds),
 }
-NEEDS = {"throughput": ("wrk", "nginx"), "latency": ("nginx",), "processes": ("wrk", "nginx")}
+NEEDS = {
+    "throughput": ("wrk", "nginx"),
+    "latency": ("nginx",),
+    "processes": ("wrk", "nginx"),
+    "agreement": ("redis-server",),
+}
 
 
 def main() -> int:
@@ -162,7 +170,7 @@ def main() -> int:
     args = parser.parse_args()
     missing = [tool for tool in NEEDS.get(args.what, ()) if not shutil.which(tool)]
     if missing:
-        print(f"needs {' and '.join(missing)}: apt-get install wrk nginx-light", file=sys.stderr)
+        print(f"needs {' and '.join(missing)}: apt-get install wrk nginx-light redis-server", file=sys.stderr)
         return 2
     PARTS[args.what](args)
     return 0

@@ -83,16 +83,18 @@ class SharedBreakers:
         )
 
     async def reset(self, provider: str) -> None:
+        """Brought to every store once before others hear of it: what comes after it is not undone by it."""
         standing = self._standings[provider]
-        self._news(provider, standing.reset(self._moment()), Tally())
+        _log(provider, standing.reset(self._moment()))
         for link in self.links.values():
             for _ in range(RESET_TRIES):
-                mine = standing.circuit
-                held = await link.put(provider, mine, claim=False, within=RESET_WITHIN)
+                held = await link.put(provider, standing.circuit, claim=False, within=RESET_WITHIN)
                 if held is None or held.state is CLOSED:
                     break
                 standing.adopt(held)  # the store was ahead: reset what it has
-                self._news(provider, standing.reset(self._moment()), Tally())
+                _log(provider, standing.reset(self._moment()))
+        for link in self.links.values():
+            link.changed(provider)  # for a store that did not answer, or had an earlier one of these resets
 
     @property
     def link(self) -> SyncView:
