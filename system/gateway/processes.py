@@ -29,6 +29,7 @@ from system.listening import listen, url_of
 
 log = logging.getLogger("gateway")
 
+COMMAND = (sys.executable, "-m", "system.gateway.processes")
 START_WITHIN = 30.0  # seconds
 RESTART_PAUSE, LONGER_PAUSE = 0.5, 2.0
 LEAVING_MARGIN = 3.0  # seconds beyond the drain after which a process that leaves is ended
@@ -204,7 +205,7 @@ async def _spawn(config: GatewayConfig, listener: socket.socket) -> Process:
     ours, theirs = socket.socketpair()
     with theirs:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "system.gateway.processes"),
+            *COMMAND,
             *(str(theirs.fileno()), str(listener.fileno())),
             pass_fds=[theirs.fileno(), listener.fileno()],
         )
