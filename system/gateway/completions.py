@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,7 @@ class Completions:
         """The answer of the first provider that gives one."""
         turns = Turns(self._service.engine, asked.chat)
         async for provider, permit in turns:
-            telling = Telling(send, provider, asked)
+            telling = Telling(send, provider, asked, self._service.engine.clock)
             way = telling.translated if provider.wire is None else telling.passed
             with permit:
                 began = self._service.engine.clock()
@@ -80,11 +80,11 @@ class Completions:
                     usage = await way()
                 except ProviderError as error:
                     turns.failed(provider, permit, error, began)
-                    if telling.started:
+                    if telling.started is not None:
                         await telling.break_off(error)
                         return
                 else:
-                    turns.succeeded(provider, permit, began, usage)
+                    turns.succeeded(provider, permit, began, usage, telling.started)
                     return
         raise turns.exhausted()
 
@@ -92,8 +92,10 @@ class Completions:
 class Telling:
     """What one provider says, on its way to the client; returns the tokens it took."""
 
-    def __init__(self, send: Send, provider: Provider, asked: "Asked") -> None:
-        self.started = False
+    def __init__(self, send: Send, provider: Provider, asked: "Asked", clock: Callable[[], float]) -> None:
+        self.started: float | None = None
+        """When the client was first sent something."""
+        self._clock = clock
         self._send = send
         self._provider = provider
         self._asked = asked
@@ -112,7 +114,7 @@ class Telling:
             await self._send({"type": "http.response.body", "body": b""})
             return Usage(completion_tokens=tokens_told(tail))
         body = await passing.whole(provider, reply)
-        self.started = True
+        self.started = self._clock()
         await send_bytes(self._send, reply.status, body, b"application/json", [who(provider.name)])
         return Usage(completion_tokens=tokens_told(body))
 
@@ -121,7 +123,7 @@ class Telling:
         provider, chat = self._provider, self._asked.chat
         if not self._asked.stream:
             answer = await provider.complete(chat)
-            self.started = True
+            self.started = self._clock()
             await send_json(self._send, 200, completion(answer), [who(provider.name)])
             return answer.usage
         ident, usage = new_id(), Usage()
@@ -134,8 +136,8 @@ class Telling:
         return usage
 
     async def _piece(self, piece: bytes) -> None:
-        if not self.started:
-            self.started = True
+        if self.started is None:
+            self.started = self._clock()
             kind = (b"content-type", b"text/event-stream; charset=utf-8")
             headers = [kind, (b"cache-control", b"no-cache"), who(self._provider.name)]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})

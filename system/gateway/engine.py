@@ -54,18 +54,18 @@ class Engine:
         turns = Turns(self, chat)
         async for provider, permit in turns:
             with permit:
-                began, begun, usage = self.clock(), False, None
+                began, begun, usage = self.clock(), None, None
                 try:
                     async with aclosing(provider.stream(chat)) as chunks:
                         async for chunk in chunks:
-                            begun, usage = True, chunk.usage or usage
+                            begun, usage = begun or self.clock(), chunk.usage or usage
                             yield chunk
                 except ProviderError as error:
                     turns.failed(provider, permit, error, began)
-                    if begun:
+                    if begun is not None:
                         raise
                 else:
-                    turns.succeeded(provider, permit, began, usage)
+                    turns.succeeded(provider, permit, began, usage, begun)
                     return
         raise turns.exhausted()
 
@@ -103,9 +103,17 @@ class Turns:
             return provider, admitted
         raise StopAsyncIteration
 
-    def succeeded(self, provider: Provider, permit: Permit, began: float, usage: Usage | None) -> None:
+    def succeeded(
+        self,
+        provider: Provider,
+        permit: Permit,
+        began: float,
+        usage: Usage | None,
+        begun: float | None = None,
+    ) -> None:
+        """Note it; of a stream, how soon it has `begun` says whether the provider is slow."""
         seconds = self._engine.clock() - began
-        permit.succeeded(seconds)
+        permit.succeeded(seconds if begun is None else begun - began)
         self._engine.counts.providers[provider.name].succeeded(seconds, usage)
         self._engine.counts.failovers += bool(self.tried)
 

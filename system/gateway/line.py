@@ -45,6 +45,7 @@ class Reply:
         self._held = self._begun = self._done = False
         self._broke: LineBroke | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._asked = asyncio.get_running_loop().time()
 
     # the connection's side: upstream.Sink
 
@@ -90,11 +91,12 @@ class Reply:
             await self._news(within)
 
     async def whole(self, within: float) -> bytes:
-        """All of the body."""
+        """All of the body, within so many seconds since it was asked for."""
+        until = self._asked + within
         while not self._done:
             if self._held:
                 self._take_all()
-            await self._news(within)
+            await self._news(max(0.0, until - asyncio.get_running_loop().time()))
         return b"".join(self._parts) if len(self._parts) != 1 else self._parts[0]
 
     def abandon(self) -> None:

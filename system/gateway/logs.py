@@ -23,13 +23,25 @@ class Discreet(logging.Formatter):
         return hide(self._inner.format(record))
 
 
+class Numbered(logging.Formatter):
+    """Another formatter's JSON objects with the process in them."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f'{self._inner.format(record)[:-1]},"worker_id":{record.process}}}'
+
+
 def set_up_gateway_logging(level: LogLevel, log_format: LogFormat) -> None:
     """Send every logger's lines to standard error in the given form."""
     set_up_logging(level, log_format)
     root = logging.getLogger()
     for handler in root.handlers:
-        inner = logging.Formatter(LINE, TIME) if log_format == "text" else handler.formatter
-        handler.setFormatter(Discreet(inner or logging.Formatter(LINE, TIME)))
+        assert handler.formatter is not None
+        text = log_format == "text"
+        handler.setFormatter(Discreet(logging.Formatter(LINE, TIME) if text else Numbered(handler.formatter)))
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(
             max(logging.INFO if name == "redis" else logging.WARNING, root.level)

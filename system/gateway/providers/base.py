@@ -1,7 +1,7 @@
 """What every provider is: settings, a question answered whole, a question answered piece by piece."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -39,11 +39,11 @@ class Wire:
     """Complete lines, the key among them."""
 
     @staticmethod
-    def to(url: str, key: str) -> "Wire":
+    def to(url: str, headers: Mapping[str, str | None]) -> "Wire":
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        line = f"authorization: Bearer {key}\r\n" if key else ""
-        return Wire(url=url, start=f"POST {target} HTTP/1.1\r\n".encode(), headers=line.encode())
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value)
+        return Wire(url=url, start=f"POST {target} HTTP/1.1\r\n".encode(), headers=lines.encode())
 
 
 class Provider(ABC):

@@ -23,7 +23,12 @@ class OpenAI(Provider):
         self._client = openai.AsyncOpenAI(api_key=settings.api_key, **options)
         base = str(self._client.base_url).rstrip("/")
         if not is_proxied(base):
-            self.wire = Wire.to(f"{base}/chat/completions", settings.api_key)
+            headers = {
+                "authorization": f"Bearer {settings.api_key}",
+                "openai-organization": self._client.organization,
+                "openai-project": self._client.project,
+            }
+            self.wire = Wire.to(f"{base}/chat/completions", headers)
 
     async def complete(self, chat: Chat) -> Answer:
         async with whole(openai, self.settings):

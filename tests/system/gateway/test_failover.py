@@ -1,11 +1,13 @@
 """Whom to ask, in which order, and what is said when nobody is left: pure decisions."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from system.breaker import CLOSED, OPEN
 from system.gateway.breakers import Refused
+from system.gateway.engine import Engine, Turns
 from system.gateway.errors import AllFailed, NoneAvailable, NotServed, RateLimited, TimedOut, read_retry_after
 from system.gateway.failover import exhausted, in_order, refused, skipped
 from system.gateway.pacing import Pacer
@@ -23,6 +25,7 @@ def provider(name: str, model: str, priority: int) -> Provider:
     return make(settings, LineTransport(Pacer()))
 
 
+NOBODY: Any = None
 A, B, C = provider("a", "m1", 1), provider("b", "m2", 2), provider("c", "m1", 3)
 
 
@@ -72,6 +75,18 @@ def test_what_is_said_when_nobody_is_left() -> None:
     assert (type(nobody), nobody.status, nobody.retry_after) == (NoneAvailable, 503, 4.0)
     unfit = exhausted([skipped(A, "cannot translate tools")])
     assert (type(unfit), unfit.status) == (NotServed, 400)
+
+
+def test_a_long_stream_is_no_slow_call() -> None:
+    """What counts is how soon it began; of a whole answer, how long it took."""
+    now = [0.0]
+    told: list[float] = []
+    permit: Any = SimpleNamespace(succeeded=told.append)
+    turns = Turns(Engine([A], NOBODY, Pacer(), clock=lambda: now[0]), Chat(messages=ASKED))
+    now[0] = 90.0
+    turns.succeeded(A, permit, 10.0, None, 12.0)
+    turns.succeeded(A, permit, 10.0, None)
+    assert told == [2.0, 80.0]
 
 
 @pytest.mark.parametrize(

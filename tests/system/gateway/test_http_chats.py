@@ -1,5 +1,6 @@
 """Chats over HTTP: who answers, what a failing provider means, what callers are told."""
 
+import json
 import re
 import threading
 import time
@@ -261,6 +262,16 @@ def test_each_line_of_the_log_is_in_the_documented_form(gateway: Front) -> None:
     stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
     text = f"Worker {pid} processed request with provider: openai"
     assert re.fullmatch(rf"{stamp} - gateway - INFO - \[Worker:{pid}\] - {text}", line)
+
+
+def test_lines_can_be_json(providers: tuple[Mock, Mock]) -> None:
+    """With `--log-format json`: one object a line, the process in it."""
+    with front(*providers, "--log-format", "json") as gateway:
+        gateway.ask()
+        line = json.loads(gateway.program.wait_for_line("processed request").string)
+        pid = gateway.program.process.pid
+    assert (line["level"], line["logger"], line["worker_id"]) == ("info", "gateway", pid)
+    assert line["message"] == f"Worker {pid} processed request with provider: openai"
 
 
 def test_every_answer_says_which_process_gave_it(gateway: Front) -> None:

@@ -75,12 +75,18 @@ def test_a_request_in_the_providers_shape_passes_as_bytes(providers: tuple[Mock,
     body = (
         b'{ "model" :"gpt-4o-mini", "messages":[{"role":"user","content":"\\u00fc \xe2\x82\xac"}],"x":1.0e0 }'
     )
-    with echo() as server, front(Mock(f"http://127.0.0.1:{server.server_port}"), providers[1]) as gateway:
+    url, organization = "http://127.0.0.1:{}", {"OPENAI_ORG_ID": "org-1", "OPENAI_PROJECT_ID": "proj-1"}
+    with (
+        echo() as server,
+        front(Mock(url.format(server.server_port)), providers[1], **organization) as gateway,
+    ):
         headers = {"content-type": "application/json", "authorization": "Bearer of-the-client"}
         answer = httpx.post(gateway.url + PATH, content=body, headers=headers)
         assert server.bodies == [body]
         assert answer.content == Echo.ANSWER
         assert server.headers[0]["authorization"] == f"Bearer {OPENAI_KEY}"
+        assert server.headers[0]["openai-organization"] == "org-1"
+        assert server.headers[0]["openai-project"] == "proj-1"
         assert answer.headers["x-muster-provider"] == "openai"
 
 
