@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from system.router.proxy import Proxy
     from system.router.request import Request
 
+_OK = Outcome.OK  # looking it up in the Enum is slow
+
 
 class Exchange:
     """A request on its way."""
@@ -71,7 +73,7 @@ class Exchange:
         if self.tried:
             self.last_heard = self.proxy.clock()
             self.group = self.proxy.table.groups.get(self.asked.model, self.group)
-        usable = self.untried()
+        usable = self.untried() if self.tried else self.group.usable
         if not usable:
             self._refuse(NO_BACKEND.saying(model=self.asked.model[:200]), Outcome.REFUSED)
             return
@@ -181,7 +183,7 @@ class Exchange:
             self._out.append(b"0\r\n\r\n")
         self.front.write(b"".join(self._out))
         self._out = []
-        self._end(Outcome.of_status(self.status))
+        self._end(_OK if self.status < 429 else Outcome.of_status(self.status))
 
     def failed(self, failure: Failure, why: str) -> None:
         assert self.backend is not None

@@ -287,8 +287,8 @@ class Connection(asyncio.Protocol):
         if self._paused:
             self.resume()
         unsent = self._unsent is not None or self.transport.get_write_buffer_size()
-        self._unsent = None
         if self._spilled or self._head.closing or unsent or not self._keeps:
+            self._unsent = None
             self.close()
         else:
             self.pool.give_back(self)
