@@ -61,9 +61,9 @@ async def connected(client: httpx.AsyncClient, **fields: Any) -> AsyncIterator[R
         yield replica
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], within: float = DEADLINE) -> None:
     """Wait until the condition holds, at most for the deadline."""
-    async with asyncio.timeout(DEADLINE):
+    async with asyncio.timeout(within):
         while not await condition():  # noqa: ASYNC110 - what is waited for happens behind a socket
             await asyncio.sleep(0.005)
 

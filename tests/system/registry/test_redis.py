@@ -3,12 +3,10 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,37 +17,19 @@ import pytest
 from system.registry.stores import redis
 from system.registry.stores.scripts import KEYS, WRITE
 from tests.system.registry.served import ADDRESS, connected, gone, route, serving, until
-from tests.system.registry.simulated import SERVICE
+from tests.system.registry.sharing import (
+    NEEDED,
+    Server,
+    is_alone,
+    is_shared,
+    names,
+    play,
+    register,
+    shows,
+)
 
 pytest.importorskip("redis", reason="the package redis is not installed")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not shutil.which("redis-server"), reason="no redis-server (apt-get install redis-server)"
-    ),
-]
-
-
-class Server:
-    """A Redis that keeps nothing on disk."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        with socket.create_server((ADDRESS, 0)) as free:
-            self.port = int(free.getsockname()[1])
-        self.url = f"redis://{ADDRESS}:{self.port}"
-        self._command = ["redis-server", "--port", str(self.port), "--bind", ADDRESS, "--dir", str(folder)]
-        self._command += ["--save", "", "--appendonly", "no", "--daemonize", "no", *options]
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        while "Ready to accept connections" not in (line := self.process.stdout.readline()):
-            assert line, "redis-server ended"
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.communicate()
+pytestmark = NEEDED
 
 
 @pytest.fixture
@@ -57,44 +37,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     made = Server(tmp_path)
     yield made
     made.kill()
-
-
-Scenario = Callable[[httpx.AsyncClient, httpx.AsyncClient], Coroutine[Any, Any, None]]
-
-
-def play(url: str, scenario: Scenario, **options: Any) -> None:
-    """A scenario with two registries that share a table."""
-
-    async def run() -> None:
-        async with serving(store=url, **options) as one, serving(store=url, **options) as other:
-            await until(lambda: is_shared(one))
-            await until(lambda: is_shared(other))
-            await scenario(one, other)
-
-    asyncio.run(run())
-
-
-async def is_shared(client: httpx.AsyncClient) -> bool:
-    return bool((await client.get("/health")).json()["store"]["connected"])
-
-
-async def names(client: httpx.AsyncClient) -> set[str]:
-    return {service["name"] for service in (await client.get("/services")).json()["services"]}
-
-
-async def shows(client: httpx.AsyncClient, *wanted: str) -> None:
-    """Wait until exactly these are registered."""
-
-    async def as_wanted() -> bool:
-        return await names(client) == set(wanted)
-
-    await until(as_wanted)
-
-
-async def register(client: httpx.AsyncClient, name: str, **fields: Any) -> str:
-    answer = await client.post("/services", json={**SERVICE, "name": name, **fields})
-    assert answer.status_code == 201
-    return str(answer.json()["lease_id"])
 
 
 def test_a_replica_of_one_is_routable_through_the_other(server: Server) -> None:
@@ -258,11 +200,6 @@ def test_serves_on_without_redis_and_agrees_again_with_it(server: Server, emptie
     play(server.url, scenario)
 
 
-async def is_alone(client: httpx.AsyncClient) -> bool:
-    document = (await client.get("/health")).json()
-    return document["status"] == "healthy" and not document["store"]["connected"]
-
-
 def test_starts_without_redis_and_finds_it_later(server: Server) -> None:
     """No Redis at start is no reason not to serve."""
     server.kill()
@@ -277,44 +214,6 @@ def test_starts_without_redis_and_finds_it_later(server: Server) -> None:
                 await shows(later, "a")
 
     asyncio.run(scenario())
-
-
-def test_shows_a_password(tmp_path: Path) -> None:
-    """A password in the URL is shown to Redis; without it there is no store."""
-    guarded = Server(tmp_path, "--requirepass", "secret")
-
-    async def scenario(one: httpx.AsyncClient, other: httpx.AsyncClient) -> None:
-        await register(one, "a")
-        await shows(other, "a")
-        async with serving(store=guarded.url) as stranger:
-            await until(lambda: is_alone(stranger))
-
-    try:
-        play(guarded.url.replace("redis://", "redis://:secret@"), scenario)
-    finally:
-        guarded.kill()
-
-
-def test_shares_through_a_cluster(tmp_path: Path) -> None:
-    """All keys are in one slot, so a cluster does as well."""
-    node = Server(tmp_path, "--cluster-enabled", "yes", "--cluster-announce-ip", ADDRESS)
-    ask = ["redis-cli", "-h", ADDRESS, "-p", str(node.port)]
-    subprocess.run([*ask, "cluster", "addslotsrange", "0", "16383"], check=True, capture_output=True)
-    while (
-        "cluster_state:ok"
-        not in subprocess.run([*ask, "cluster", "info"], check=True, capture_output=True, text=True).stdout
-    ):
-        pass
-
-    async def scenario(one: httpx.AsyncClient, other: httpx.AsyncClient) -> None:
-        async with connected(one):
-            await shows(other, "r1")
-        await shows(other)
-
-    try:
-        play(node.url.replace("redis://", "redis+cluster://"), scenario)
-    finally:
-        node.kill()
 
 
 def test_the_script_refuses_what_the_model_refuses(server: Server) -> None:
