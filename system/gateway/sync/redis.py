@@ -69,7 +69,7 @@ class RedisLink:
         self.stopping = asyncio.Event()
         self._settings = settings
         self._ears = ears
-        self._client: Any = None
+        self._client = _client(settings)
         self._broken = (_redis_error(), OSError, TimeoutError)
         self._breaker = Breaker(OWN_BREAKER)
         self._answered = float("-inf")
@@ -132,7 +132,7 @@ class RedisLink:
                     await self._say()
 
     async def _session(self) -> None:
-        self._client = _client(self._settings)
+        self._client = _client(self._settings)  # each session has its own, with nothing left of the last one
         subscription = self._client.pubsub()
         try:
             channels = [kind + name for kind in (STATE, CALLS) for name in self._ears.circuits()]
@@ -282,7 +282,7 @@ async def _first_of(*works: Coroutine[Any, Any, Any]) -> None:
             task.result()
     finally:
         for task in tasks:
-            with contextlib.suppress(Gone):
+            with contextlib.suppress(Exception):  # what ended first is what counts
                 await ended(task)
 
 

@@ -15,8 +15,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from system.breaker import State
+from system.errors import UsageError
 from system.gateway.breakers import BreakerSettings, RedisSettings, Refused, SyncSettings, opened
-from system.gateway.sync.redis import STATE
+from system.gateway.sync.redis import STATE, RedisLink
 from system.gateway.sync.scripts import PUT
 from system.gateway.transitions import SLACK, Author, Circuit, granted, supersedes
 from tests.system.gateway.redis_server import ADDRESS, Server, needs_redis, redis_server
@@ -192,6 +193,43 @@ def test_late_news_and_nonsense_change_nothing(server: Server) -> None:
             await succeed(other)
 
     play(scenario())
+
+
+def test_goes_on_after_a_mistake_of_its_own(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that nobody thought of ends a connection, not the sharing; it is told with its trace."""
+    take, mistakes = RedisLink._take, iter([True])
+
+    def mistaken(self: RedisLink, channel: str, data: bytes) -> None:
+        if next(mistakes, False):
+            raise ZeroDivisionError
+        take(self, channel, data)
+
+    monkeypatch.setattr(RedisLink, "_take", mistaken)
+
+    async def scenario() -> None:
+        async with together(2, through(server)) as (one, other):
+            await fail(one, 5)
+            await all_are("OPEN", one, other)
+            await other.reset(P)
+            await all_are("CLOSED", one, other)
+            await until(lambda: one.link.redis_connected and other.link.redis_connected)
+
+    play(scenario())
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("url", ["redis://h:port", "http://h", "h:6379"])
+def test_an_url_that_is_none_is_told_before_anything_runs(url: str) -> None:
+    """As wrong usage."""
+
+    async def scenario() -> None:
+        async with opened(BreakerSettings(providers=(P,), sync=SyncSettings(redis=RedisSettings(url=url)))):
+            pass
+
+    with pytest.raises(UsageError, match="--redis"):
+        play(scenario())
 
 
 def test_wants_the_password(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
