@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from system.router.scan import NotAnObject, Scanner
@@ -43,7 +43,7 @@ def scan(data: bytes, step: int) -> dict[str, str | None]:
     return scanner.found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     document=st.dictionaries(
         st.sampled_from(

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import system.router.policies as package
@@ -76,7 +76,7 @@ def test_every_backend_gets_its_turn(make: Make) -> None:
 
 
 @every_policy
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 10_000))
 def test_no_counter_sticks_or_goes_negative(make: Make, seed: int) -> None:
     """Requests that begin and end in any order leave every counter at zero, and never below."""
