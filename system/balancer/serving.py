@@ -1,6 +1,10 @@
 """A balancer as a component: both halves in one program, or one of them."""
 
+import asyncio
+import contextlib
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -53,6 +57,8 @@ async def serving(config: BalancerConfig) -> AsyncIterator[Serving]:
             log.info("HTTP for users at %s", users.url)
             served = served or users
         assert served is not None
+        if config.console:
+            await stack.enter_async_context(_console(config, target))
         yield served
 
 
@@ -84,6 +90,27 @@ async def _http_half(stack: AsyncExitStack, config: BalancerConfig, target: str)
     storage = await stack.enter_async_context(storage_at(config.database))
     app = balancer_app(half, storage, config.cors)
     return await stack.enter_async_context(http_server(cast("App", app), config, port=config.http_port))
+
+
+@asynccontextmanager
+async def _console(config: BalancerConfig, target: str) -> AsyncIterator[None]:
+    """Do what standard input says; its end is the program's, as if it had been told to stop."""
+    from rich.console import Console as Screen
+
+    from system.balancer.console import Console, lines
+    from system.balancer.half import GrpcHalf
+
+    token = next(iter(read_tokens(config.token_file)), None)
+    half = GrpcHalf(target, token, _credentials(config.grpc_ca, "--grpc-ca"))
+    running = asyncio.create_task(Console(half, Screen()).run(lines()))
+    running.add_done_callback(lambda task: None if task.cancelled() else os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        yield
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await half.close()
 
 
 def checked(config: BalancerConfig) -> tuple[Defaults, Fleet]:
