@@ -74,7 +74,16 @@ def test_a_babysitters_file_is_what_its_program_reads() -> None:
     assert (told["name"], told["host"], told["port"]) == ("babysitter-c", "127.0.0.3", 8100)
     assert told["registry_url"] == "http://127.0.0.2:18000"
     assert told["backend"]["command"] == "muster-mock"
-    assert told["backend"]["args"][-6:] == ["--host", "127.0.0.3", "--port", "8100", "--models", "model-1"]
+    args = told["backend"]["args"]
+    assert args[args.index("--host") :][:6] == [
+        "--host",
+        "127.0.0.3",
+        "--port",
+        "8100",
+        "--models",
+        "model-1",
+    ]
+    assert told["metadata"] == {"weight": 1, "cache_type": ""}
 
 
 def test_what_a_topology_states() -> None:
