@@ -13,7 +13,7 @@ from system.balancer.aggregation import aggregation_of
 from system.balancer.asking import NodeAnswer, PlanError, Progress, Question, plan_of
 from system.balancer.balancer import Asked, Balancer, Result
 from system.balancer.fleet import Node
-from system.balancer.leases import Leases, Outbox
+from system.balancer.membership import Leases, Outbox
 from system.balancer.scoring import ImpossibleSpecs
 from system.balancer.settings import Defaults
 from system.balancer.wire import (

@@ -18,8 +18,8 @@ from system.balancer.asking import PlanError
 from system.balancer.assignment import strategy_of
 from system.balancer.balancer import Balancer
 from system.balancer.fleet import Fleet
-from system.balancer.leases import Leases
 from system.balancer.links import LARGEST_MESSAGE, Links
+from system.balancer.membership import Leases
 from system.balancer.models import CatalogueError, Model, catalogue_entry
 from system.balancer.service import BalancerService
 from system.balancer.settings import BalancerConfig, Defaults
@@ -82,7 +82,7 @@ async def _grpc_half(
 async def _http_half(stack: AsyncExitStack, config: BalancerConfig, target: str) -> Serving:
     """Users' half, over the gRPC half at `target`."""
     from system.balancer.half import GrpcHalf
-    from system.balancer.http.app import balancer_app
+    from system.balancer.http import balancer_app
 
     token = next(iter(read_tokens(config.token_file)), None)
     half = GrpcHalf(target, token, _credentials(config.grpc_ca, "--grpc-ca"))

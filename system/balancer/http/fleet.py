@@ -5,7 +5,7 @@ from fastapi.responses import JSONResponse
 
 from system.balancer.half import GrpcHalf, Unavailable
 from system.balancer.http.failures import Failed, failure
-from system.balancer.http.views import node_view
+from system.balancer.http.views import fleet_view, stats_view
 from system.balancer.storage.base import Storage
 
 FEATURES = ["distributed_ai", "rag", "chat_history", "multimodal"]
@@ -45,25 +45,13 @@ def router_over(half: GrpcHalf, storage: Storage, version: str) -> APIRouter:
     @router.get("/status")
     async def status() -> JSONResponse:
         """Every node with its score, specs, model and state, and why it has no larger model."""
-        counts = await storage.counts()
-        stats = {
-            "rag_stats": {"total_documents": counts.documents, "mode": "simple"},
-            "chat_stats": {"total_sessions": counts.sessions, "total_messages": counts.messages},
-        }
+        stats = stats_view(await storage.counts())
         try:
             fleet, answer = await half.fleet(), await half.health()
         except Unavailable as error:
             none = {"total_clients": 0, "active_clients": 0, "available_models": [], "clients": []}
             return failure(200, f"gRPC server not available: {error}", **none, **stats)
-        known = {
-            "total_clients": len(fleet.nodes),
-            "active_clients": sum(1 for node in fleet.nodes if node.state == "ready"),
-            "available_models": [model.name for model in fleet.models],
-            "clients": [node_view(node) for node in fleet.nodes],
-            "healthy": answer.healthy,
-            "message": answer.message,
-        }
-        return JSONResponse({**known, **stats})
+        return JSONResponse({**fleet_view(fleet, answer), **stats})
 
     @router.post("/reassign")
     async def reassign() -> dict[str, object]:

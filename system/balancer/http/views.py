@@ -2,7 +2,28 @@
 
 from typing import Any
 
+from system.balancer.storage.base import Counts
 from system.proto import load_balancer_pb2 as pb
+
+
+def fleet_view(fleet: pb.FleetResponse, health: pb.HealthResponse) -> dict[str, Any]:
+    """All nodes, as `/status` lists them."""
+    return {
+        "total_clients": len(fleet.nodes),
+        "active_clients": sum(1 for node in fleet.nodes if node.state == "ready"),
+        "available_models": [model.name for model in fleet.models],
+        "clients": [node_view(node) for node in fleet.nodes],
+        "healthy": health.healthy,
+        "message": health.message,
+    }
+
+
+def stats_view(counts: Counts) -> dict[str, Any]:
+    """How much is kept."""
+    return {
+        "rag_stats": {"total_documents": counts.documents, "mode": "simple"},
+        "chat_stats": {"total_sessions": counts.sessions, "total_messages": counts.messages},
+    }
 
 
 def node_view(node: pb.NodeStatus) -> dict[str, Any]:

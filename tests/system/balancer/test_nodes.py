@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from system.balancer import leases
+from system.balancer import membership
 from system.errors import UsageError
 from system.proto import load_balancer_pb2 as pb
 from system.proto import load_balancer_pb2_grpc as rpc
@@ -131,7 +131,7 @@ def test_a_node_of_the_original_registers_answers_and_is_forgotten_when_it_dies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It keeps no lease, so it is probed; its own score is not believed."""
-    monkeypatch.setattr(leases, "PROBE_EVERY", 0.05)
+    monkeypatch.setattr(membership, "PROBE_EVERY", 0.05)
     host = "127.77.20.2"
 
     async def test() -> None:
