@@ -99,16 +99,16 @@ class ProviderFailed(ProviderError):
 
 
 class BadRequest(ProviderError):
-    """The provider refuses the request itself; `status` is its own."""
+    """The provider refuses the request itself; without `upstream` it was not even asked."""
 
     word = "bad_request"
     type = "invalid_request_error"
     elsewhere = False
     counts = False
 
-    def __init__(self, provider: str, why: str, *, upstream: int = 400) -> None:
+    def __init__(self, provider: str, why: str, *, upstream: int | None = None) -> None:
         super().__init__(provider, why, upstream=upstream)
-        self.status = upstream
+        self.status = upstream or 400
         self.body = b""
         """The refusal as it came, where the client speaks the provider's language."""
 

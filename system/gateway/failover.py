@@ -76,8 +76,10 @@ def judge(permit: Permit, error: ProviderError, seconds: float) -> None:
         permit.abandoned(rest=error.retry_after or REST)
     elif error.counts:
         permit.failed(error.word, seconds)
-    else:
+    elif error.upstream is not None:
         permit.succeeded(seconds)  # it did its work: the request was the caller's mistake
+    else:
+        permit.abandoned()
 
 
 def exhausted(tried: Sequence[Attempt]) -> GatewayError:

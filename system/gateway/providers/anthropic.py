@@ -5,7 +5,7 @@ from typing import Any
 
 import anthropic
 
-from system.gateway.errors import ConnectionFailed, ProviderFailed
+from system.gateway.errors import BadRequest, ConnectionFailed, ProviderFailed
 from system.gateway.providers.base import Provider, ProviderSettings
 from system.gateway.providers.sdk import client_options, spoken, whole
 from system.gateway.transport import LineTransport
@@ -38,14 +38,15 @@ class Anthropic(Provider):
         return cannot(chat)
 
     async def complete(self, chat: Chat) -> Answer:
+        request = self._translated(chat)
         async with whole(anthropic, self.settings):
-            message = await self._client.messages.create(model=self.model, **translated(chat))
+            message = await self._client.messages.create(model=self.model, **request)
             return self._answer(message)
 
     async def stream(self, chat: Chat) -> AsyncGenerator[Chunk, None]:
         prompt, finished = 0, False
+        request = self._translated(chat)
         with spoken(anthropic, self.settings):
-            request = translated(chat)
             events = await self._client.messages.create(model=self.model, stream=True, **request)
             async with events:
                 async for event in events:
@@ -60,6 +61,13 @@ class Anthropic(Provider):
 
     async def close(self) -> None:
         await self._client.close()
+
+    def _translated(self, chat: Chat) -> dict[str, Any]:
+        try:
+            return translated(chat)
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            why = f"the messages or options are not as OpenAI has them: {error}"
+            raise BadRequest(self.name, why) from None
 
     def _answer(self, message: Any) -> Answer:
         blocks = getattr(message, "content", None)
@@ -96,6 +104,9 @@ def cannot(chat: Chat) -> str:
         wanted.append("response_format")
     if any(message.get("role") in ("tool", "function") for message in chat.messages):
         wanted.append("messages of tools")
+    parts = [part for one in chat.messages if isinstance(one.get("content"), list) for part in one["content"]]
+    kinds = {str(part.get("type")) for part in parts if isinstance(part, Mapping)} - {"text", "image_url"}
+    wanted += sorted(f"content of type {kind}" for kind in kinds)
     return f"cannot translate {', '.join(wanted)}" if wanted else ""
 
 
@@ -141,15 +152,13 @@ def blocks_of(message: Message) -> list[dict[str, Any]]:
     content = message.get("content") or ""
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
-    return [block for part in content if (block := _block(part)) is not None]
+    return [_block(part) for part in content]
 
 
-def _block(part: Mapping[str, Any]) -> dict[str, Any] | None:
-    if part.get("type") == "text":
-        return {"type": "text", "text": part.get("text", "")}
-    if part.get("type") != "image_url":
-        return None
-    url = str(part["image_url"].get("url", ""))
+def _block(part: Mapping[str, Any]) -> dict[str, Any]:
+    if part["type"] == "text":
+        return {"type": "text", "text": part["text"]}
+    url = str(part["image_url"]["url"])
     if not url.startswith("data:"):
         return {"type": "image", "source": {"type": "url", "url": url}}
     kind, _, data = url.removeprefix("data:").partition(";base64,")

@@ -8,8 +8,17 @@ import pytest
 from system.breaker import CLOSED, OPEN
 from system.gateway.breakers import Refused
 from system.gateway.engine import Engine, Turns
-from system.gateway.errors import AllFailed, NoneAvailable, NotServed, RateLimited, TimedOut, read_retry_after
-from system.gateway.failover import exhausted, in_order, refused, skipped
+from system.gateway.errors import (
+    AllFailed,
+    BadRequest,
+    NoneAvailable,
+    NotServed,
+    ProviderError,
+    RateLimited,
+    TimedOut,
+    read_retry_after,
+)
+from system.gateway.failover import exhausted, in_order, judge, refused, skipped
 from system.gateway.pacing import Pacer
 from system.gateway.providers import Provider, ProviderSettings, make
 from system.gateway.transport import LineTransport
@@ -75,6 +84,28 @@ def test_what_is_said_when_nobody_is_left() -> None:
     assert (type(nobody), nobody.status, nobody.retry_after) == (NoneAvailable, 503, 4.0)
     unfit = exhausted([skipped(A, "cannot translate tools")])
     assert (type(unfit), unfit.status) == (NotServed, 400)
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (TimedOut("a", "late"), ("failed", "timeout", 3.0)),
+        (RateLimited("a", "busy", retry_after=9.0), ("abandoned", 9.0)),
+        (RateLimited("a", "busy"), ("abandoned", 1.0)),
+        (BadRequest("a", "no", upstream=422), ("succeeded", 3.0)),
+        (BadRequest("a", "not translated"), ("abandoned",)),
+    ],
+)
+def test_what_a_failure_says_about_the_provider(error: ProviderError, verdict: tuple[object, ...]) -> None:
+    """A refusal is work done; a limit asks for a rest; what was never sent says nothing, even of a probe."""
+    told: list[tuple[object, ...]] = []
+    permit: Any = SimpleNamespace(
+        failed=lambda word, seconds: told.append(("failed", word, seconds)),
+        succeeded=lambda seconds: told.append(("succeeded", seconds)),
+        abandoned=lambda rest=None: told.append(("abandoned",) if rest is None else ("abandoned", rest)),
+    )
+    judge(permit, error, 3.0)
+    assert told == [verdict]
 
 
 def test_a_long_stream_is_no_slow_call() -> None:

@@ -242,6 +242,47 @@ def test_what_would_change_the_answers_form_is_not_dropped(options: dict[str, An
     assert cannot(Chat(messages=MESSAGES, options=options)) == (f"cannot translate {what}" if what else "")
 
 
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        (5, {}),
+        ({"a": 1}, {}),
+        ([5], {}),
+        (["text"], {}),
+        ([{"type": "text"}], {}),
+        ([{"type": "image_url", "image_url": "http://x"}], {}),
+        ("fine", {"temperature": "hot"}),
+        ("fine", {"stop": 5}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["anthropic"])
+def test_a_question_that_cannot_be_read_is_the_callers_mistake(
+    kind: str, mock: Mock, content: Any, options: dict[str, Any]
+) -> None:
+    """Nobody opens a provider's circuit by sending nonsense; the provider is not asked."""
+    chat = Chat(messages=[{"role": "user", "content": content}], options=options)
+
+    async def ask(provider: Provider) -> Any:
+        assert not provider.cannot(chat) or isinstance(content, list)
+        await provider.complete(chat)
+
+    async def stream(provider: Provider) -> Any:
+        async for _ in provider.stream(chat):
+            pass
+
+    for work in (ask, stream):
+        with pytest.raises(BadRequest, match="not as OpenAI has them"):
+            with_provider(settings(kind, mock), work)
+    assert mock.asked == 0
+
+
+def test_content_that_has_no_counterpart_is_named() -> None:
+    """Sound, files and the like are not left out silently."""
+    parts = [{"type": "text", "text": "a"}, {"type": "input_audio"}, {"type": "file"}]
+    chat = Chat(messages=[{"role": "user", "content": parts}])
+    assert cannot(chat) == "cannot translate content of type file, content of type input_audio"
+
+
 def test_a_proxy_of_the_environment_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where HTTP(S)_PROXY covers the address, and NO_PROXY does not."""
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
