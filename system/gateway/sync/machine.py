@@ -30,6 +30,7 @@ log = logging.getLogger("gateway")
 
 PULSE = 1.0  # seconds between two comparisons
 LOCKED_WITHIN = 0.05  # seconds; it is held for microseconds, except by who is stopped in between
+SETTLED = 60.0  # seconds after which what nobody hears is left over, and not about to be used
 AT_MOST = 65536  # bytes of a datagram
 
 
@@ -75,6 +76,7 @@ class MachineLink:
         try:
             _own(self._folder)
             self._listen()
+            _tidy(self._folder)
             self._look_around()
             with self._circuits() as held:
                 if not self._others:
@@ -193,12 +195,10 @@ class MachineLink:
         """Who is there, and whose socket is only left over."""
         names = {path.name for path in self._folder.glob(f"{self._group}.*.*")} - {self._name}
         for name in names - self._others:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as trial:
-                try:
-                    trial.connect(str(self._folder / name))
-                    self._others.add(name)
-                except OSError:
-                    self._forget(name)
+            if _alive(self._folder / name):
+                self._others.add(name)
+            else:
+                self._forget(name)
         self._others &= names
 
     def _forget(self, name: str) -> None:
@@ -235,6 +235,28 @@ class MachineLink:
 
 class Unavailable(Exception):
     """The file cannot be had."""
+
+
+def _alive(path: Path) -> bool:
+    """Whether somebody hears what is sent to a socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as trial:
+        try:
+            trial.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed processes have left behind, of whatever group."""
+    sockets = {path for path in folder.iterdir() if path.suffix != ".circuits"}
+    living = {path for path in sockets if _alive(path)}
+    groups = {path.name.partition(".")[0] for path in living}
+    for path in set(folder.iterdir()) - living:
+        with contextlib.suppress(OSError):
+            old = time.time() - path.stat().st_mtime > SETTLED
+            if old and path.name.partition(".")[0] not in groups:
+                path.unlink()
 
 
 def _lock(descriptor: int, deadline: float) -> None:
