@@ -25,6 +25,7 @@ ALIVE = 3.0  # seconds after which a process that says nothing has ended, as far
 PULSE = 1.0
 SETTLED = 5.0  # seconds after which everybody else has found Redis again, too
 PATIENCE = 2.0  # seconds for an answer
+SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
 AT_ONCE = 500
 
@@ -57,28 +58,46 @@ class RedisStore:
         self._keys = [f"{SPACE}:{name}" for name in KEYS]
         self._shared = Shared(context.live.table, secrets.token_hex(6), self._wake.set)
         self._me = f"{SPACE}:member:{self._shared.member}"
+        self._loaded = False
         self._epoch = b""
         self._count = 0
         self._since = 0.0
         context.share(self._shared)
 
     async def run(self) -> None:
-        """Connect, load, and pass words on; over and over."""
+        """Connect, load, and pass words on; over and over, whatever ends it."""
+        pause = SHORTEST_PAUSE
+        while True:
+            # A task for each time: one in which a group of tasks has failed takes, under Python 3.11.2, every
+            # later timeout in it for its own end.
+            sharing = asyncio.create_task(self._share())
+            try:
+                await asyncio.wait([sharing])
+            finally:
+                sharing.cancel()
+                await asyncio.wait([sharing])
+            if sharing.cancelled():
+                self._lost(TimeoutError("no answer"))
+            elif (mistake := sharing.exception()) is not None:
+                log.error("sharing the table failed, and is tried again", exc_info=mistake)
+                self._lost(mistake)
+            pause = SHORTEST_PAUSE if self._loaded else min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+
+    async def _share(self) -> None:
+        """Until Redis is lost; raises only what nobody thought of."""
         from redis.exceptions import RedisError
 
-        pause = 0.1
-        while True:
-            try:
-                latest = await self._load()
-                pause = 0.1
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._read(latest))
-                    group.create_task(self._write())
-                    group.create_task(self._pulse())
-            except* (RedisError, OSError, TimeoutError, Overtaken) as errors:
-                self._lost(errors.exceptions[0])
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(2 * pause, LONGEST_PAUSE)
+        self._loaded = False
+        try:
+            latest = await self._load()
+            self._loaded = True
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(latest))
+                group.create_task(self._write())
+                group.create_task(self._pulse())
+        except* (RedisError, OSError, TimeoutError, Overtaken) as errors:
+            self._lost(errors.exceptions[0])
 
     async def leave(self) -> None:
         """The last words, and that there will be no more."""

@@ -216,6 +216,26 @@ def test_starts_without_redis_and_finds_it_later(server: Server) -> None:
     asyncio.run(scenario())
 
 
+def test_looks_for_redis_again_whatever_ended_the_last_time(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake of ours, or a cancellation that a library let through, is not the end of sharing."""
+    load, ends = redis.RedisStore._load, iter([RuntimeError("a bug"), asyncio.CancelledError()])
+
+    async def fails_at_first(self: redis.RedisStore) -> str:
+        for end in ends:
+            raise end
+        return await load(self)
+
+    monkeypatch.setattr(redis.RedisStore, "_load", fails_at_first)
+
+    async def scenario() -> None:
+        async with serving(store=server.url) as client:
+            await until(lambda: is_shared(client))
+
+    asyncio.run(scenario())
+
+
 def test_the_script_refuses_what_the_model_refuses(server: Server) -> None:
     """In Redis as in the tests' model: an end by silence counts only if who says it still keeps the entry."""
     import redis as library
