@@ -2,75 +2,34 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from tests.docker.composed import Compose, composed, until
+
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
-DOCKER = Path(__file__).parents[2] / "docker"
 FILES = ("compose.gateway.yaml", "compose.gateway.mocks.yaml")
 WORKERS = 2
 CHAT = {"message": "Hello"}
 
 
-@dataclass
-class Compose:
-    """docker-compose for one project of these files."""
-
-    project: str
-
-    def __call__(self, *words: str) -> str:
-        old, new = shutil.which("docker-compose"), ["docker", "compose"]
-        files = [word for name in FILES for word in ("-f", str(DOCKER / name))]
-        argv = [*([old] if old else new), "-p", self.project, *files, *words]
-        loopback = dict.fromkeys(("GATEWAY_PORT", "MOCK_OPENAI_PORT", "MOCK_ANTHROPIC_PORT"), "127.0.0.1:")
-        env = {**os.environ, **loopback, "REDIS_IMAGE": "muster-redis:local", "GATEWAY_WORKERS": str(WORKERS)}
-        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, f"{' '.join(argv)}:\n{done.stdout}\n{done.stderr}"
-        return done.stdout.strip()
-
-    def url(self, service: str, port: int) -> str:
-        return f"http://{self('port', service, str(port))}"
-
-
-def until(holds: Callable[[], bool], within: float = 30.0) -> None:
-    deadline = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 @pytest.fixture(scope="module")
 def compose() -> Iterator[Compose]:
-    if (
-        not shutil.which("docker-compose")
-        and subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("docker-compose is not installed here (apt-get install docker-compose)")
-    subprocess.run([DOCKER / "build.sh", "redis"], check=True, capture_output=True, timeout=300)
-    started = Compose(f"muster-test-{uuid.uuid4().hex[:8]}")
-    try:
-        started("up", "-d")
+    loopback = dict.fromkeys(("GATEWAY_PORT", "MOCK_OPENAI_PORT", "MOCK_ANTHROPIC_PORT"), "127.0.0.1:")
+    with composed(*FILES, GATEWAY_WORKERS=str(WORKERS), **loopback) as started:
         yield started
-    finally:
-        print(started("logs", "--no-color"))
-        started("down", "-v", "--remove-orphans")
 
 
 @pytest.fixture(scope="module")
 def gateway(compose: Compose) -> str:
     """Its URL, once all of its processes answer and know Redis."""
     url = compose.url("gateway", 8000)
-    until(lambda: len(seen(url)) == WORKERS and all(one["redis_connected"] for one in seen(url).values()))
+    until(lambda: len(seen(url)) == WORKERS, within=90)
+    until(lambda: all(one["redis_connected"] for one in seen(url).values()))
     return url
 
 
