@@ -1,6 +1,6 @@
 """A worker that refuses new calls when it is told to stop, and stays registered until its last call ends.
 
-Must be caught by check `infer_result`, in step "hardly anybody calls a worker that is leaving".
+Must be caught by check `infer_result`, in step "nobody is turned away by a worker that is leaving".
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence

@@ -20,6 +20,9 @@ class WorkerConfig(ComponentConfig):
     replica_id: Annotated[str, "the name to register (default: made of host and port)"] = ""
     advertise: Annotated[str, "HOST:PORT to register, when it is not --host and --port"] = ""
     ttl: Annotated[Duration, "the registry forgets a worker that is silent for so long"] = 4.0
+    linger: Annotated[
+        Duration, "how long calls are still taken after leaving the registries, from who was just sent here"
+    ] = 0.5
     threads: Annotated[int, "how many handlers run in threads at a time"] = 8
     max_concurrency: Annotated[int, "calls in progress beyond which callers are refused"] = 256
     max_message: Annotated[int, "bytes of the largest message"] = 512 * 1024 * 1024

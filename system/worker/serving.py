@@ -1,5 +1,6 @@
 """A worker as a component: loaded, listening, registered; leaving unregisters first, then drains."""
 
+import asyncio
 import logging
 import os
 import socket
@@ -91,9 +92,14 @@ def url_of(config: WorkerConfig, port: int) -> str:
 async def registered(
     config: WorkerConfig, port: int, capabilities: Sequence[Mapping[str, Any]]
 ) -> AsyncIterator[None]:
-    """Keep an endpoint registered at every registry; leaving takes it out everywhere."""
+    """Keep an endpoint registered at every registry; leaving takes it out everywhere, and lingers a moment.
+
+    A client that was told of this worker a moment ago is still on its way.
+    """
     token = next(iter(read_tokens(config.token_file)), None)
     async with AsyncExitStack() as stack:
+        if config.registry:
+            stack.push_async_callback(asyncio.sleep, config.linger)
         for url in config.registry:
             reached_at = endpoint(config.advertise, config.host, port, url)
             if (what := warning(reached_at, url)) is not None:

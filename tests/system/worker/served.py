@@ -31,7 +31,7 @@ def run(test: Coroutine[Any, Any, None]) -> None:
 @asynccontextmanager
 async def served(worker: Worker, **options: Any) -> AsyncIterator[str]:
     """A worker on a free port; gives its HOST:PORT."""
-    settings: dict[str, Any] = {"app": "", "host": ADDRESS, "port": 0, "drain": 1.0}
+    settings: dict[str, Any] = {"app": "", "host": ADDRESS, "port": 0, "drain": 1.0, "linger": 0.0}
     async with serving(WorkerConfig(**(settings | options)), worker) as started:
         yield started.url.partition("://")[2]
 

@@ -1,12 +1,14 @@
 """Kept registered: leases, restarts of the registry, several of them, names that are taken."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from system.client import AsyncClient
 from system.registry.program import RegistryConfig
 from system.registry.program import serve as registry
 from system.worker import Worker
@@ -51,6 +53,23 @@ def test_a_worker_is_listed_with_its_capabilities_until_it_leaves() -> None:
             for url in urls:
                 async with asyncio.timeout(1):
                     await listed(url, [])
+
+    run(test())
+
+
+def test_who_was_just_sent_to_a_worker_that_leaves_is_answered() -> None:
+    """It is in no registry any more, and a call that was on its way arrives."""
+
+    async def test() -> None:
+        async with registry(registry_config()) as known, AsyncExitStack() as stack:
+            at = await stack.enter_async_context(served(worker, registry=(known.url,), linger=5.0))
+            await listed(known.url, [at])
+            leaving = asyncio.create_task(stack.aclose())
+            await listed(known.url, [])
+            async with AsyncClient(at) as client:
+                assert await client.infer("echo", {"x": [1]}) == {"x": [1]}
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
 
     run(test())
 
