@@ -8,7 +8,7 @@ import pytest
 
 from system.breaker import CLOSED, OPEN
 from system.errors import UsageError
-from system.gateway import AllFailed, Answer, BadRequest, Gateway, NotServed, ProviderSettings
+from system.gateway import AllFailed, Answer, BadRequest, Gateway, NotServed, ProviderError, ProviderSettings
 from tests.system.gateway.front import ANTHROPIC_MODEL, MESSAGES, OPENAI_MODEL, Mock
 
 
@@ -79,6 +79,16 @@ def test_it_streams(client: Gateway) -> None:
     for _ in client.chat_stream("hi"):
         break
     assert client.chat("hi").content
+
+
+def test_half_a_stream_is_an_error(client: Gateway, mocks: tuple[Mock, Mock]) -> None:
+    """What has begun is not begun again by another provider: the pieces end with an error."""
+    mocks[0].told(break_stream=4)
+    pieces: list[str] = []
+    with pytest.raises(ProviderError, match="broke"):
+        pieces.extend(chunk.text for chunk in client.chat_stream("hi"))
+    assert mocks[1].asked == 0
+    assert client.status()["openai"].failure_count == 1
 
 
 def test_coroutines_ask_too(client: Gateway) -> None:

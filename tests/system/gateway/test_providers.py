@@ -51,7 +51,8 @@ def with_provider(told: ProviderSettings, work: "Any") -> Any:
     async def run() -> Any:
         provider = make(told, LineTransport(Pacer()))
         try:
-            return await work(provider)
+            async with asyncio.timeout(20):
+                return await work(provider)
         finally:
             await provider.close()
 
