@@ -82,8 +82,9 @@ def tell(process: "subprocess.Popen[str]", what: str) -> None:
 
 def measure(url: str, group: str, rounds: int) -> list[float]:
     """Milliseconds, for every process but the one that opened it, in every round."""
-    command = [sys.executable, "-m", "benchmarks.gateway_agreement", url, group]
     with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        command = [sys.executable, "-m", "benchmarks.gateway_agreement", url, group, folder]
         processes = [
             stack.enter_context(
                 subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -138,14 +139,13 @@ def agreement(rounds: int) -> None:
         )
 
 
-def main(url: str, group: str) -> None:
+def main(url: str, group: str, folder: str) -> None:
     """A process of the benchmark."""
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         redis = RedisSettings(url=url) if url else None
-        folder = Path(tempfile.gettempdir()) / "muster-benchmark-gateway"
-        runner.run(process(SyncSettings(redis=redis, group=group or None, folder=folder)))
+        runner.run(process(SyncSettings(redis=redis, group=group or None, folder=Path(folder))))
 
 
 if __name__ == "__main__":
