@@ -17,7 +17,7 @@ from system.gateway.hiding import hide
 from system.gateway.leaving import UntilLeft
 from system.gateway.pages import retry_header
 from system.gateway.providers.base import Provider
-from system.gateway.values import AUTO, Answer, Chat, Chunk, Usage
+from system.gateway.values import AUTO, COUNTS, RANGES, Answer, Chat, Chunk, Usage, range_mistake
 from system.router.callers import Caller
 from system.router.counts import tokens_told
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from system.gateway.service import Service
 
 OWN = ("messages", "model", "stream", "stream_options")  # the rest are options, and go on as they are
+
+
+_CHECKED = (*RANGES, *COUNTS)
 
 
 class Completions:
@@ -188,6 +191,16 @@ def read_request(body: bytes) -> Asked | Mistake:
         return Mistake(f"The request's body is not valid JSON: {error}.", code="invalid_json")
     if not isinstance(document, dict):
         return Mistake("The request's body must be a JSON object.", code="invalid_json")
+    mistake = _mistake_in(document)
+    if mistake is not None:
+        return mistake
+    options = {name: value for name, value in document.items() if name not in OWN and value is not None}
+    chat = Chat(messages=document["messages"], options=options, model=document.get("model", AUTO))
+    return Asked(chat, stream=document.get("stream") is True, body=body, document=document)
+
+
+def _mistake_in(document: Mapping[str, Any]) -> Mistake | None:
+    """The first field that is not as it should be; what is not looked at here is for the provider to refuse."""
     messages = document.get("messages")
     if not isinstance(messages, list) or not messages:
         return Mistake("`messages` must be a list of at least one message.", "messages")
@@ -197,9 +210,11 @@ def read_request(body: bytes) -> Asked | Mistake:
     model = document.get("model", AUTO)
     if not isinstance(model, str) or not model:
         return Mistake("`model` must be a non-empty text; `auto` leaves it to the gateway.", "model")
-    options = {name: value for name, value in document.items() if name not in OWN and value is not None}
-    chat = Chat(messages=messages, options=options, model=model)
-    return Asked(chat, stream=document.get("stream") is True, body=body, document=document)
+    for name in _CHECKED:
+        value = document.get(name)
+        if value is not None and (wrong := range_mistake(name, value)):
+            return Mistake(f"`{name}` {wrong}.", name, "invalid_value")
+    return None
 
 
 def new_id() -> str:

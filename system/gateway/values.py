@@ -112,12 +112,15 @@ OPTIONS = (
     "response_format",
 )
 
-_RANGES = {
+RANGES = {
     "temperature": (0.0, 2.0),
     "top_p": (0.0, 1.0),
     "frequency_penalty": (-2.0, 2.0),
     "presence_penalty": (-2.0, 2.0),
 }
+
+
+COUNTS = ("max_tokens", "max_completion_tokens", "n")
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -126,13 +129,21 @@ def check_options(options: Mapping[str, Any]) -> None:
         if name not in OPTIONS:
             msg = f"unknown option {name!r}; known are {', '.join(OPTIONS)}"
             raise TypeError(msg)
-        lowest, highest = _RANGES.get(name, (0.0, 0.0))
-        if name in _RANGES and not (_is_number(value) and lowest <= value <= highest):
-            msg = f"{name} must be a number from {lowest:g} to {highest:g}, not {value!r}"
+        wrong = range_mistake(name, value)
+        if wrong:
+            msg = f"{name} {wrong}, not {value!r}"
             raise ValueError(msg)
-        if name == "max_tokens" and not (type(value) is int and value > 0):
-            msg = f"max_tokens must be a whole number above 0, not {value!r}"
-            raise ValueError(msg)
+
+
+def range_mistake(name: str, value: Any) -> str:
+    """What an option must be instead; empty if it is as it should be, or has no range."""
+    if name in RANGES:
+        lowest, highest = RANGES[name]
+        fits = _is_number(value) and lowest <= value <= highest
+        return "" if fits else f"must be a number from {lowest:g} to {highest:g}"
+    if name in COUNTS:
+        return "" if type(value) is int and value > 0 else "must be a whole number above 0"
+    return ""
 
 
 def _is_number(value: Any) -> bool:

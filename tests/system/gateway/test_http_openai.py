@@ -190,6 +190,12 @@ def test_when_all_fail_the_envelope_is_openais(gateway: Front) -> None:
         ({"messages": MESSAGES, "model": 4}, "model", 400),
         ({"messages": MESSAGES, "model": "gpt-5"}, None, 404),
         (["no object"], None, 400),
+        ({**ASKED, "temperature": 2.5}, "temperature", 400),
+        ({**ASKED, "temperature": "hot"}, "temperature", 400),
+        ({**ASKED, "top_p": -1}, "top_p", 400),
+        ({**ASKED, "max_tokens": 0}, "max_tokens", 400),
+        ({**ASKED, "max_completion_tokens": 1.5}, "max_completion_tokens", 400),
+        ({**ASKED, "n": True}, "n", 400),
     ],
 )
 def test_a_mistaken_request_is_refused_in_openais_words(
