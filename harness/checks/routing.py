@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, cast, get_args
 from urllib.parse import urlencode
 
+from harness.checks.lost_replicas import Lost, lost_replicas
 from harness.checks.replica_table import PROTOCOL, VIEW, Table, replica_table
 from harness.checks.requests import NOTHING_SENT, is_ok, told_all
 from harness.checks.sight import source_of, unclear
@@ -36,7 +37,8 @@ class Routing:
 
     What a replica can do is what the topology states; who was registered when, and at which endpoint, is what
     the registry showed before and after the request. Where it showed different things, or somebody was
-    started, stopped or disturbed meanwhile, either answer is right. Queries that were not answered are not
+    started, stopped or disturbed meanwhile, either answer is right. A replica that vanished although it
+    lives, and nothing was done to it, should still have been named. Queries that were not answered are not
     judged: `availability` does that.
     """
 
@@ -78,7 +80,8 @@ class Routing:
             return unknown(NOTHING_SENT)
         if not answered:
             return unknown(f"no query was answered: {told_all(done for _, done in asked)}")
-        oracle = Oracle(replica_table(evidence, source), stated_capabilities(evidence.facts))
+        table = replica_table(evidence, source)
+        oracle = Oracle(table, stated_capabilities(evidence.facts), lost_replicas(evidence, source, table))
         return _verdict(source, [(record, done, oracle.says(done)) for record, done in answered])
 
 
@@ -91,6 +94,7 @@ class Oracle:
 
     table: Table
     stated: Mapping[str, tuple[Capability, ...]]
+    lost: Lost
 
     def says(self, done: RequestDone) -> str:
         """RIGHT, OPEN, EARLY, or what is wrong, in words that are the same for all with that fault."""
@@ -99,6 +103,8 @@ class Oracle:
         around = self.table.around(done.started, done.ended)
         if around is None:
             return OPEN
+        if not done.served_by and (lost := self._lost(done)):
+            return lost
         wrong = self._named(done, around.shown) if done.served_by else self._refused(done, around.shown)
         if around.disturbed:
             return OPEN
@@ -126,6 +132,16 @@ class Oracle:
         if all_along := set.intersection(*fit):
             return f"nobody was named for {_asked(done)}, although {listed(sorted(all_along))} can do it"
         return RIGHT
+
+    def _lost(self, done: RequestDone) -> str:
+        """Nobody was named, as somebody who lives had been forgotten before."""
+        able = [name for name in self.stated if self._able(name, done, {})]
+        since = {name: t for name in able if (t := self.lost.since(name, done.started)) is not None}
+        if not since:
+            return RIGHT
+        last = listed(f"{name} (last listed at {clock_time(t)})" for name, t in since.items())
+        why = "it lives, and nothing was done to it"
+        return f"nobody was named for {_asked(done)}, although {last} can do it: {why}"
 
     def _able(self, name: str, done: RequestDone, entry: Mapping[str, object]) -> bool:
         shown = entry.get("capabilities", ())

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from harness.checks.routing import Routing
-from harness.events import FaultRequested, Seen
+from harness.events import Event, FaultRequested, RequestDone, Seen, ServiceExited
 from harness.evidence import Facts, ServiceFacts
 from harness.verdict import Status
 from tests.harness.checks.story import Story
@@ -155,3 +157,41 @@ def test_queries_to_another_registry_are_not_judged() -> None:
     story = Routed(FACTS).table(1, "a")
     story.request(2, "b", "", url="http://other/route", query={"type": "chat"}, content="h:1")
     assert verdict_of(story.table(3, "a")).message == "no request was sent"
+
+
+def forgotten() -> Routed:
+    """Listed at 1, not at 2 any more, and asked for at 3."""
+    return Routed(FACTS).table(1, "a", "b").table(2, "b")
+
+
+def test_a_living_replica_that_was_forgotten_should_have_been_named() -> None:
+    """It is neither listed nor named; its process runs, nobody did anything to it: that is the registry's fault."""
+    verdict = verdict_of(forgotten().asked(3, type="chat").table(4, "b"))
+    assert verdict.status is Status.FAIL
+    assert (
+        "although a (last listed at 00:01.000) can do it: it lives, and nothing was done" in verdict.message
+    )
+    assert verdict_of(forgotten().asked(3, "b", type="embed").table(4, "b")).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        FaultRequested(fault="f", what="pause", target="a", hits=("a",)),
+        ServiceExited(service="a", host="", code=0, signal=""),
+        RequestDone(
+            id="x", load="", method="DELETE", url="http://r/register/a", started=1, ended=1, outcome="ok"
+        ),
+    ],
+)
+@pytest.mark.parametrize("t", [0.5, 1.5])
+def test_what_was_done_excuses_its_absence(event: Event, t: float) -> None:
+    """Disturbed, ended or taken out, before or after it was last listed: 404 may be right."""
+    story = Routed(FACTS)
+    if t < 1:
+        story.add(t, event)
+    story.table(1, "a", "b")
+    if t > 1:
+        story.add(t, event)
+    verdict = verdict_of(story.table(2, "b").asked(13, type="chat").table(14, "b"))
+    assert "it lives" not in verdict.message
