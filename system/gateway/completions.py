@@ -200,7 +200,7 @@ def read_request(body: bytes) -> Asked | Mistake:
 
 
 def _mistake_in(document: Mapping[str, Any]) -> Mistake | None:
-    """The first field that is not as it should be; what is not looked at here is for the provider to refuse."""
+    """The first field that is not as it should be; what is not looked at here, the provider may refuse."""
     messages = document.get("messages")
     if not isinstance(messages, list) or not messages:
         return Mistake("`messages` must be a list of at least one message.", "messages")
