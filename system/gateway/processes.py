@@ -32,15 +32,22 @@ log = logging.getLogger("gateway")
 COMMAND = (sys.executable, "-m", "system.gateway.processes")
 START_WITHIN = 30.0  # seconds
 RESTART_PAUSE, LONGER_PAUSE = 0.5, 2.0
+BEAT, SILENT = 0.5, 10.0  # seconds between two signs of life; without any, twice in a row
 LEAVING_MARGIN = 3.0  # seconds beyond the drain after which a process that leaves is ended
 
 
 class Process:
     """One process, as its parent sees it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, ours: socket.socket) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
         self.process = process
-        self._line = ours
+        self._reader = reader
+        self._writer = writer
 
     @property
     def pid(self) -> int:
@@ -48,15 +55,33 @@ class Process:
 
     async def ready(self) -> bool:
         """Whether it serves; False if it ended, or was not ready in time."""
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(START_WITHIN):
-                return bool(await loop.sock_recv(self._line, 1))
+                return bool(await self._reader.read(1))
         except (TimeoutError, OSError):
             return False
 
+    async def watch(self) -> None:
+        """End it if it no longer moves: what connects to its socket would wait for ever.
+
+        Silent twice: whoever was stopped together with this process, and goes on with it, gets its time.
+        """
+        silent = 0
+        while silent < 2:
+            try:
+                async with asyncio.timeout(SILENT):
+                    if not await self._reader.read(64):
+                        return
+                silent = 0
+            except TimeoutError:
+                silent += 1
+            except OSError:
+                return
+        log.error("worker %d has not moved for %g s: ending it", self.pid, 2 * SILENT)
+        self.process.kill()
+
     def leave(self) -> None:
-        self._line.close()
+        self._writer.close()
 
     async def gone(self, within: float) -> None:
         """Wait until it has ended; after `within` seconds it is ended."""
@@ -92,6 +117,7 @@ class Slot:
                 return False
             before, self.current = self.current, fresh
             self._do(self._watch(fresh))
+            self._do(fresh.watch())
             if before is not None:
                 self._retire(before)
             return True
@@ -209,9 +235,9 @@ async def _spawn(config: GatewayConfig, listener: socket.socket) -> Process:
             *(str(theirs.fileno()), str(listener.fileno())),
             pass_fds=[theirs.fileno(), listener.fileno()],
         )
-    ours.sendall(base64.b64encode(pickle.dumps(config)) + b"\n")
-    ours.setblocking(False)  # noqa: FBT003 - the standard library's signature
-    return Process(process, ours)
+    reader, writer = await asyncio.open_connection(sock=ours)
+    writer.write(base64.b64encode(pickle.dumps(config)) + b"\n")
+    return Process(process, reader, writer)
 
 
 def main(line: int, listener: int) -> int:
@@ -240,10 +266,13 @@ async def _serve(config: GatewayConfig, channel: socket.socket, listener: socket
     loop.add_signal_handler(signal.SIGTERM, left.set)
     channel.setblocking(False)  # noqa: FBT003 - the standard library's signature
     async with gateway(config, listener=listener):
-        with contextlib.suppress(OSError):
-            await loop.sock_sendall(channel, b"1")
         loop.add_reader(channel, left.set)  # it has nothing more to say: its end is what can be read
-        await left.wait()
+        while not left.is_set():
+            with contextlib.suppress(OSError):
+                channel.send(b"1")  # the first says that it serves, the others that it still moves
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT):
+                    await left.wait()
         loop.remove_reader(channel)
 
 

@@ -1,5 +1,7 @@
 """`--workers`: several processes on one port, with one mind; replaced when they die, and one by one on SIGHUP."""
 
+import asyncio
+import logging
 import os
 import re
 import signal
@@ -8,10 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
+from system.gateway import processes
+from system.gateway.settings import GatewayConfig
 from system.testing import Running, running
 
 pytestmark = pytest.mark.slow
@@ -124,6 +129,28 @@ def test_a_killed_process_is_replaced(gateway: Running) -> None:
     assert len(after) == WORKERS
 
 
+def test_a_process_that_no_longer_moves_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would keep whoever connects to it waiting for ever."""
+    monkeypatch.setattr(processes, "SILENT", 2.0)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-key-of-nobody-00000000")
+    before = logging.getLogger().handlers[:]
+
+    async def scenario() -> None:
+        config = GatewayConfig(host=ADDRESS, port=0, workers=WORKERS, redis="none", drain=1.0)
+        async with processes.processes(config) as serving:
+            pids = await asyncio.to_thread(workers, serving.url)
+            os.kill(min(pids), signal.SIGSTOP)
+            await asyncio.to_thread(until, lambda: not Path(f"/proc/{min(pids)}").exists(), "it is ended")
+            after = await asyncio.to_thread(workers, serving.url)
+            assert min(pids) not in after
+            assert max(pids) in after
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        logging.getLogger().handlers[:] = before
+
+
 def test_rolling_restart_loses_no_request(gateway: Running) -> None:
     """On SIGHUP every process is followed by a new one, while clients keep their connections busy."""
     before, lines = workers(gateway.url), len(gateway.lines)
@@ -153,4 +180,4 @@ def test_nobody_outlives_the_parent() -> None:
         url = program.wait_for_line(r"ready on (\S+)", DEADLINE)[1]
         pids = workers(url)
         program.signal(signal.SIGKILL)
-        until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), f"{pids} are gone")  # noqa: PTH110
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), f"{pids} are gone")
