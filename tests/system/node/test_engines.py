@@ -49,7 +49,10 @@ class OllamaServer:
     async def pull(self, request: Request) -> Response:
         name = (await request.json())["model"]
         if name == "nowhere:1b":
-            lines = [{"status": "pulling manifest"}, {"error": "pull model manifest: file does not exist"}]
+            lines: list[dict[str, Any]] = [
+                {"status": "pulling manifest"},
+                {"error": "pull model manifest: file does not exist"},
+            ]
         else:
             lines = [
                 {"status": "pulling manifest"},
