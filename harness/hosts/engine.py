@@ -40,8 +40,6 @@ _HINTS: Mapping[str, str] = {
     "WRONG_VERSION_NUMBER": "it does not speak TLS: unset DOCKER_TLS_VERIFY",
     "record layer failure": "it does not speak TLS: unset DOCKER_TLS_VERIFY",
     "CERTIFICATE_VERIFY_FAILED": "its certificate is not of the authority in DOCKER_CERT_PATH/ca.pem",
-    "CERTIFICATE_REQUIRED": "it wants to know who asks: put cert.pem and key.pem into DOCKER_CERT_PATH",
-    "certificate required": "it wants to know who asks: put cert.pem and key.pem into DOCKER_CERT_PATH",
 }
 
 
@@ -133,7 +131,8 @@ async def connect() -> Engine:
     except Exception as error:
         if tunnel is not None:
             tunnel.close()
-        msg = f"the Docker Engine at {named.url} does not answer as one: {error}{_hint(str(error))}"
+        hint = _hint(str(error)) or _who_asks(named)
+        msg = f"the Docker Engine at {named.url} does not answer as one: {error}{hint}"
         raise EnvironmentFailure(msg) from error
     api.trust_env = False  # somebody's REQUESTS_CA_BUNDLE would go before the engine's own certificates
     engine = Engine(api, named, tunnel)
@@ -194,6 +193,13 @@ def _tls(place: EnginePlace) -> TLSConfig | bool:
         ca_cert=str(ca) if place.verify else None,
         verify=place.verify,
     )
+
+
+def _who_asks(place: EnginePlace) -> str:
+    """What may be missing where an engine hangs up; what it says of that seldom arrives."""
+    if not place.certificates or (Path(place.certificates) / "cert.pem").exists():
+        return ""
+    return "; it may want to know who asks: put cert.pem and key.pem into DOCKER_CERT_PATH"
 
 
 def _hint(error: str) -> str:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import os
+import queue
 import socket
 import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.engine_place import LOCAL
 
-TLS_HELLO = b"\x16"
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def run(*argv: str | Path) -> None:
@@ -31,7 +33,18 @@ def authority(folder: Path) -> Path:
     def file(name: str) -> str:
         return str(folder / f"{name}.pem")
 
-    new = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
+    new = (
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    )
     run(*new, "-subj", f"/CN=authority of {folder.name}", "-keyout", file("ca-key"), "-out", file("ca"))
     for name, key, subject in (("server", "server-key", "engine"), ("cert", "key", "client")):
         run(
@@ -42,61 +55,83 @@ def authority(folder: Path) -> Path:
     return folder
 
 
+async def _to_engine(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on, both ways, until either side ends."""
+    far_reader, far_writer = await asyncio.open_unix_connection(LOCAL.socket_path)
+
+    async def pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+
+    ways = [asyncio.create_task(pass_on(*way)) for way in ((reader, far_writer), (far_reader, writer))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        far_writer.close()
+        writer.close()
+
+
+async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What an engine that wants TLS says to who does not speak it."""
+    await reader.read(65536)
+    writer.write(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
+    writer.close()
+
+
+def _asking_for_certificates(certificates: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates / "ca.pem"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(certificates / "server.pem", certificates / "server-key.pem")
+    return context
+
+
 @contextmanager
-def engine_with_tls(certificates: Path | None) -> Iterator[int]:
-    """A port at which this machine's engine answers, to clients with a certificate of the authority."""
-    context = None
-    if certificates is not None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates / "ca.pem"))
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_cert_chain(certificates / "server.pem", certificates / "server-key.pem")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_serve, args=(listener, context), daemon=True).start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
+def engine_with_tls(certificates: Path) -> Iterator[int]:
+    """A port at which this machine's engine answers by TLS, to clients with a certificate of the authority."""
+    with _serving(_to_engine, _asking_for_certificates(certificates)) as port:
+        yield port
 
 
-def _serve(listener: socket.socket, context: ssl.SSLContext | None) -> None:
-    with suppress(OSError):
-        while True:
-            near, _ = listener.accept()
-            threading.Thread(target=_pass_both_ways, args=(near, context), daemon=True).start()
+@contextmanager
+def engine_without_tls(_: Path) -> Iterator[int]:
+    """A port at which this machine's engine answers everybody."""
+    with _serving(_to_engine, None) as port:
+        yield port
 
 
-def _pass_both_ways(near: socket.socket, context: ssl.SSLContext | None) -> None:
-    # An SSL socket must not be read and written by two threads at once; with a socket pair, one does it all.
-    with near, socket.socket(socket.AF_UNIX) as far, suppress(OSError):
-        far.connect(LOCAL.socket_path)
-        if context and near.recv(1, socket.MSG_PEEK) != TLS_HELLO:
-            near.recv(65536)
-            near.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
-            return
-        plain = context.wrap_socket(near, server_side=True) if context else near
-        with plain:
-            plain.setblocking(False)
-            far.setblocking(False)
-            _pump(plain, far)
+@contextmanager
+def engine_that_wants_tls(_: Path) -> Iterator[int]:
+    """A port at which something answers as an engine does to who does not speak TLS."""
+    with _serving(_refuse, None) as port:
+        yield port
 
 
-def _pump(one: socket.socket, other: socket.socket) -> None:
-    import select
+@contextmanager
+def _serving(handler: Handler, context: ssl.SSLContext | None) -> Iterator[int]:
+    ports: queue.Queue[int] = queue.Queue()
+    over: list[Callable[[], object]] = []
 
-    waiting = {one: b"", other: b""}
-    while True:
-        wanting = [each for each in (one, other) if waiting[each]]
-        pending = isinstance(one, ssl.SSLSocket) and one.pending()
-        select.select([one, other], wanting, [], 0 if pending else 0.5)
-        for source, sink in ((one, other), (other, one)):
-            with suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
-                while data := source.recv(65536):
-                    waiting[sink] += data
-                sink.setblocking(True)
-                sink.sendall(waiting[sink])
-                return
-        for sink in (one, other):
-            with suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
-                while waiting[sink]:
-                    waiting[sink] = waiting[sink][sink.send(waiting[sink]) :]
+    async def main() -> None:
+        done = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda *_: None)  # a handshake that fails is what its client is to see
+        server = await asyncio.start_server(handler, "127.0.0.1", 0, ssl=context)
+        over.append(lambda: loop.call_soon_threadsafe(done.set))
+        ports.put(server.sockets[0].getsockname()[1])
+        await done.wait()
+        server.close()
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
+    thread.start()
+    try:
+        yield ports.get(timeout=10)
+    finally:
+        over[0]()
+        thread.join()
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -24,12 +26,19 @@ from harness.journal import NAME, read_journal
 from harness.model import Ready
 from harness.readiness import wait_ready
 from harness.testing import FakeScene, service_spec, topology_of, workspace_in
-from tests.docker.far_engines import authority, engine_with_tls, sshd
+from tests.docker.far_engines import (
+    authority,
+    engine_that_wants_tls,
+    engine_with_tls,
+    engine_without_tls,
+    sshd,
+)
 
 pytestmark = pytest.mark.docker
 
 SERVE = "import socket, time; s = socket.create_server(('0.0.0.0', 7000)); print('up'); time.sleep(100)"
 KILLED_RUN = Path(__file__).parents[1] / "harness" / "killed_run.py"
+Engine = Callable[[Path], AbstractContextManager[int]]
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make certificates with")
 needs_sshd = pytest.mark.skipif(not Path("/usr/sbin/sshd").exists(), reason="needs an sshd (openssh-server)")
 
@@ -97,36 +106,36 @@ def test_an_engine_behind_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @needs_openssl
 @pytest.mark.parametrize(
-    ("environ", "speaks_tls", "why"),
+    ("environ", "engine", "why"),
     [
-        ({}, True, "it wants TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH"),
-        ({"DOCKER_TLS_VERIFY": "1"}, False, "it does not speak TLS: unset DOCKER_TLS_VERIFY"),
+        ({}, engine_that_wants_tls, "it wants TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH"),
+        ({"DOCKER_TLS_VERIFY": "1"}, engine_without_tls, "it does not speak TLS: unset DOCKER_TLS_VERIFY"),
         (
             {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "other"},
-            True,
+            engine_with_tls,
             "not of the authority in DOCKER_CERT_PATH",
         ),
         (
             {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "nowhere"},
-            True,
+            engine_with_tls,
             "cannot be used .*set DOCKER_CERT_PATH",
         ),
         (
             {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "nobody"},
-            True,
-            "it wants to know who asks: put cert.pem",
+            engine_with_tls,
+            "it may want to know who asks: put cert.pem",
         ),
     ],
 )
 def test_what_is_wrong_with_tls_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], speaks_tls: bool, why: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], engine: Engine, why: str
 ) -> None:
     """No TLS where it is wanted, or wanted where it is not; a stranger's CA; missing certificates."""
     certificates = authority(tmp_path / "certificates")
     authority(tmp_path / "other")
     (tmp_path / "nobody").mkdir()
     (tmp_path / "nobody" / "ca.pem").write_bytes((certificates / "ca.pem").read_bytes())
-    with engine_with_tls(certificates if speaks_tls else None) as port:
+    with engine(certificates) as port:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
         monkeypatch.setenv(
             "DOCKER_CERT_PATH", str(tmp_path / environ.pop("DOCKER_CERT_PATH", "certificates"))
