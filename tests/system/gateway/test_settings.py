@@ -52,7 +52,12 @@ def test_uvicorns_workers_are_not_started_for_ever() -> None:
     """Where every worker would fail, uvicorn's parent ends instead of starting another and another."""
     command = ["-m", "uvicorn", "system.gateway.app:app", "--port", "0", "--workers", "2"]
     done = subprocess.run(
-        [sys.executable, *command], env=without_keys(), capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *command],
+        env=without_keys(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert "failed to start, stopping the parent process" in done.stderr
     assert "set OPENAI_API_KEY or ANTHROPIC_API_KEY" in done.stderr
