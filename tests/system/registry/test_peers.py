@@ -1,12 +1,17 @@
 """Connections that misbehave."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from system.registry import peers
+from system.testing import running
 from tests.system.registry.served import ADDRESS, serving, until
+from tests.system.registry.simulated import SERVICE
 
 
 async def opened(client: httpx.AsyncClient, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -88,3 +93,55 @@ def test_what_is_not_http_is_answered_with_400() -> None:
             writer.close()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_a_thousand_connections_that_say_nothing_hold_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are served while they are open; their time over, every one of them is closed."""
+    monkeypatch.setattr(peers, "SLOWEST_HEADERS", 1.0)
+    monkeypatch.setattr(peers, "LOOKED_AFTER", 0.1)
+
+    async def scenario() -> None:
+        async with serving() as client:
+            silent = [
+                await opened(client, b"GET /route HTTP/1.1\r\n" * (number % 2)) for number in range(1_000)
+            ]
+            assert (await client.get("/health")).status_code == 200
+            assert (await client.post("/services", json=SERVICE)).status_code == 201
+            assert all(await asyncio.gather(*(closed(reader) for reader, _ in silent)))
+            assert await counted(client, "registry_slow_connections_total 1000")
+            for _, writer in silent:
+                writer.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "in chunks"])
+@pytest.mark.parametrize("path", ["/register", "/services"])
+def test_a_body_of_100_megabytes_is_refused_and_not_kept(path: str, announced: bool) -> None:
+    """413 after at most --max-body, in either dialect, and the memory is what it was."""
+
+    async def megabytes() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1_000_000
+
+    def resident() -> int:
+        status = Path(f"/proc/{program.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0])  # the most it ever was, in kB
+
+    headers = {"content-type": "application/json"} | ({"content-length": "100000000"} if announced else {})
+
+    async def scenario() -> None:
+        async with httpx.AsyncClient(base_url=program.url, timeout=10) as client:
+            assert (await client.get("/health")).status_code == 200
+            before = resident()
+            # It is closed while it is still sent: the answer may be lost with the connection, never the limit.
+            with contextlib.suppress(httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError):
+                answer = await client.post(path, content=megabytes(), headers=headers)
+                assert answer.status_code == 413
+            assert (await client.get("/services")).json()["total"] == 0
+            assert resident() - before < 20_000
+
+    with running("system", "registry", "--host", ADDRESS, "--port", "0") as program:
+        asyncio.run(scenario())
