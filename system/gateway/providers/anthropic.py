@@ -33,6 +33,7 @@ class Anthropic(Provider):
         super().__init__(settings, transport)
         options = client_options(settings, transport, BASE_URL)
         self._client = anthropic.AsyncAnthropic(api_key=settings.api_key, **options)
+        self._messages = self._client.messages  # imported when it is first touched: now, not on a call
 
     def cannot(self, chat: Chat) -> str:
         return cannot(chat)
@@ -40,14 +41,14 @@ class Anthropic(Provider):
     async def complete(self, chat: Chat) -> Answer:
         request = self._translated(chat)
         async with whole(anthropic, self.settings):
-            message = await self._client.messages.create(model=self.model, **request)
+            message = await self._messages.create(model=self.model, **request)
             return self._answer(message)
 
     async def stream(self, chat: Chat) -> AsyncGenerator[Chunk, None]:
         prompt, finished = 0, False
         request = self._translated(chat)
         with spoken(anthropic, self.settings):
-            events = await self._client.messages.create(model=self.model, stream=True, **request)
+            events = await self._messages.create(model=self.model, stream=True, **request)
             async with events:
                 async for event in events:
                     if event.type == "message_start":

@@ -21,6 +21,9 @@ class OpenAI(Provider):
         super().__init__(settings, transport)
         options = client_options(settings, transport, BASE_URL)
         self._client = openai.AsyncOpenAI(api_key=settings.api_key, **options)
+        self._completions = (
+            self._client.chat.completions
+        )  # imported when it is first touched: now, not on a call
         base = str(self._client.base_url).rstrip("/")
         if not is_proxied(base):
             headers = {
@@ -32,7 +35,7 @@ class OpenAI(Provider):
 
     async def complete(self, chat: Chat) -> Answer:
         async with whole(openai, self.settings):
-            completion = await self._client.chat.completions.create(**self._request(chat))
+            completion = await self._completions.create(**self._request(chat))
             return self._answer(completion)
 
     async def stream(self, chat: Chat) -> AsyncGenerator[Chunk, None]:
@@ -40,7 +43,7 @@ class OpenAI(Provider):
         with spoken(openai, self.settings):
             request = self._request(chat)
             request["extra_body"].setdefault("stream_options", {"include_usage": True})
-            events = await self._client.chat.completions.create(stream=True, **request)
+            events = await self._completions.create(stream=True, **request)
             async with events:
                 async for event in events:
                     chunk = self._chunk(event)

@@ -20,7 +20,7 @@ from system.gateway.errors import (
 )
 from system.gateway.hiding import hide
 from system.gateway.providers.base import ProviderSettings
-from system.gateway.transport import CONNECT, LineTransport, is_proxied
+from system.gateway.transport import CONNECT, LineTransport, is_proxied, trust
 
 log = logging.getLogger("gateway")
 
@@ -33,6 +33,8 @@ def client_options(settings: ProviderSettings, transport: LineTransport, base_ur
     timeout = httpx2.Timeout(settings.timeout, connect=min(settings.timeout, CONNECT))
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
     base = settings.base_url or base_url
+    if base.startswith("https:"):
+        trust()  # reading all certificates takes a while: now, not on a call
     through = {"limits": limits} if is_proxied(base) else {"transport": transport}
     return {
         "base_url": base,
