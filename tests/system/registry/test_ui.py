@@ -1,6 +1,7 @@
 """`/ui` in a real browser."""
 
 import asyncio
+import re
 import shutil
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -54,6 +55,8 @@ def test_shows_what_happens_as_it_happens() -> None:
         async with connected(client, capabilities=[{"model": "<img src=x onerror=alert(1)>"}]):
             await page.get_by_text("<img src=x").wait_for()
             await page.get_by_text("2 entries on 1 hosts, 2 healthy").wait_for()
+            await page.get_by_text("open connection").wait_for()
+            await page.locator("td.age", has_text=re.compile(r"^\d+ s ago$")).first.wait_for()
             await client.post("/services/one/drain")
             await page.locator("td.draining").wait_for()
         await page.get_by_text("1 entries on 1 hosts, 0 healthy").wait_for()
