@@ -22,7 +22,9 @@ FOREVER = 3600.0
 @cache
 def trust() -> ssl.SSLContext:
     """How providers' certificates are verified."""
-    return httpx2.create_ssl_context()
+    context = httpx2.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def is_proxied(url: str) -> bool:

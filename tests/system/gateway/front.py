@@ -27,6 +27,8 @@ FOREIGN = (
 )
 
 
+READY = r"ready on (\S+)"
+START_WITHIN = 60.0  # seconds: two SDKs are imported, perhaps on a busy machine
 CLIENT = httpx.Client(timeout=15, trust_env=False)  # making one takes longer than most tests
 
 
@@ -121,7 +123,8 @@ def front(openai: Mock, anthropic: Mock, *options: str, **variables: str) -> Ite
     """A gateway of one process, unless the options say otherwise."""
     env = environment(openai.url, anthropic.url, **variables)
     command = ("system", "gateway", "--port", "0", "--host", "127.0.0.1", "--timeout", "1s", *options)
-    with running(*command, env=env) as program:
+    with running(*command, env=env, ready="") as program:
+        program.url = program.wait_for_line(READY, START_WITHIN)[1]
         yield Front(program, openai, anthropic)
 
 
