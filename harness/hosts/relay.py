@@ -58,7 +58,10 @@ class Relay:
         lost: Callable[[], None],
     ) -> Relay:
         """Create and start it; `lost` is called when it ends before it is closed."""
+        from docker.types import LogConfig
+
         api = engine.api
+        # No log: its output is what connections carry, and the engine would write all of it to its disk.
         made = await engine.call(
             api.create_container,
             IMAGE,
@@ -68,7 +71,7 @@ class Relay:
             labels=dict(labels),
             stdin_open=True,
             networking_config=place_in(api, network, address, "muster-relay"),
-            host_config=api.create_host_config(network_mode=network),
+            host_config=api.create_host_config(network_mode=network, log_config=LogConfig(type="none")),
         )
         relay = cls(engine, made["Id"], await Attachment.open(engine, made["Id"]), lost)
         try:

@@ -84,8 +84,8 @@ def test_what_goes_through_a_relay_is_what_would_go_over_the_bridge(tmp_path: Pa
     async def body(hosts: DockerHosts, service: ContainerService, workspace: Workspace) -> None:
         address = service.address
         assert hosts.control.address.endswith(".2")
-        data = os.urandom(1 << 22)
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        data = os.urandom(1 << 20)
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             answers = await asyncio.gather(
                 *(client.get(f"http://{address}:7000/") for _ in range(100)),
                 *(client.post(f"http://{address}:7000/", content=data) for _ in range(4)),
