@@ -254,7 +254,7 @@ def test_without_redis_one_line_says_so(stage: Terminal, tmp_path: Path) -> None
     del told["MUSTER_GATEWAY_REDIS"]
     env = {**without_keys(), "PYTHONPATH": str(ROOT), **told}
     with uvicorn("uvicorn app:app --host 0.0.0.0 --port 8001", env, log):
-        until(lambda: "ready to handle requests" in log.read_text())
+        until(lambda: "ready to handle requests" in log.read_text(), within=60)
         url = f"http://{ADDRESS}:8001/health"
         health = json.loads(
             subprocess.check_output(["curl", "-s", "--retry", "5", "--retry-connrefused", url])

@@ -122,7 +122,7 @@ def mocks() -> Iterator[tuple[Mock, Mock]]:
 def front(openai: Mock, anthropic: Mock, *options: str, **variables: str) -> Iterator[Front]:
     """A gateway of one process, unless the options say otherwise."""
     env = environment(openai.url, anthropic.url, **variables)
-    command = ("system", "gateway", "--port", "0", "--host", "127.0.0.1", "--timeout", "1s", *options)
+    command = ("system", "gateway", "--port", "0", "--host", "127.0.0.1", "--timeout", "2s", *options)
     with running(*command, env=env, ready="") as program:
         program.url = program.wait_for_line(READY, START_WITHIN)[1]
         yield Front(program, openai, anthropic)

@@ -228,7 +228,7 @@ def test_an_unknown_provider_cannot_be_reset(gateway: Front) -> None:
 
 def test_a_client_that_leaves_ends_its_call(gateway: Front) -> None:
     """The provider sees its connection close, and the circuit counts nothing."""
-    gateway.openai.told(slow="900ms")
+    gateway.openai.told(slow="1500ms")
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{gateway.url}/chat/direct", json=QUESTION, timeout=0.3)
     deadline = time.monotonic() + 5
@@ -239,13 +239,13 @@ def test_a_client_that_leaves_ends_its_call(gateway: Front) -> None:
 
 
 def test_live_answers_while_calls_are_slow(gateway: Front) -> None:
-    """Requests do not block the loop: twenty slow ones are under way, and the probe is answered at once."""
-    gateway.openai.told(slow="900ms")
-    threads = [threading.Thread(target=gateway.ask) for _ in range(20)]
+    """Requests do not block the loop: ten slow ones are under way, and the probe is answered at once."""
+    gateway.openai.told(slow="1500ms")
+    threads = [threading.Thread(target=gateway.ask) for _ in range(10)]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + 10
-    while gateway.openai.record["open"] < 20:
+    while gateway.openai.record["open"] < 10:
         assert time.monotonic() < deadline, gateway.openai.record
     assert gateway.get("/health/live").json() == {"alive": True, "worker_id": gateway.program.process.pid}
     assert gateway.openai.record["open"] > 0, "they had ended before"
