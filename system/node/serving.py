@@ -40,7 +40,7 @@ async def serving(config: NodeConfig) -> AsyncIterator[Serving]:
     if not host or not port.isdecimal():
         raise UsageError([f"--server {config.server!r} must be HOST:PORT, such as server1:50051"])
     machine = reported(config, specs())
-    client_id = f"client-{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+    client_id = config.name or f"client-{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
     log.info("Client ID: %s", client_id)
     async with opened(config.engine)(config.engine_url) as engine:
         keeper = Keeper(engine)

@@ -66,7 +66,7 @@ def test_a_node_that_is_slow_or_fails_is_left_out_and_named() -> None:
 
 
 def test_a_node_that_leaves_is_out_at_once_and_back_in_its_place() -> None:
-    """Goodbye, and again under its name with another id: one entry."""
+    """Goodbye, and again under the name that it was given: that is its id."""
 
     async def test() -> None:
         async with balancer() as (address, stub):
@@ -75,7 +75,7 @@ def test_a_node_that_leaves_is_out_at_once_and_back_in_its_place() -> None:
             assert not (await stub.GetFleet(pb.Empty())).nodes
             async with node(address, "a", WEAK):
                 (second,) = await ready(stub, 1)
-            assert first != second
+            assert first == second == "a"
 
     run(test())
 
