@@ -277,6 +277,29 @@ class Inferred(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Combined(Event):
+    """What a question to a fleet of nodes was answered; its RequestDone has the same `id`.
+
+    `plan` and `count` say how many answers were enough, `answered` whether there is a combined one: `text`,
+    after `seconds`. `nodes` says what became of each node's part: `{client_id, model, outcome, reason,
+    seconds, text}`.
+    """
+
+    kind: ClassVar[str] = "combined"
+    load: str
+    id: str
+    prompt: str
+    plan: str
+    count: int = 0
+    answered: bool = False
+    text: str = ""
+    method: str = ""
+    seconds: float = 0.0
+    partial: bool = False
+    nodes: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen(Event):
     """One observation of a service by an observer.
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from harness.checks.base import WantsViews
 from harness.checks.words import after, clock_time
-from harness.events import Called, Inferred, LogRead, RequestDone, RequestLogged, Seen
+from harness.events import Called, Combined, Inferred, LogRead, RequestDone, RequestLogged, Seen
 from harness.verdict import Status, Verdict, passed, unknown
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ SHORTEST_DARK = 1.0
 View = tuple[str, str]
 """A service's name and the name of a view."""
 
-_NOT_STATE = (RequestDone, Inferred, RequestLogged, LogRead, Called)
+_NOT_STATE = (RequestDone, Combined, Inferred, RequestLogged, LogRead, Called)
 """Events that no check on observations looks at; left out of the prefixes, for speed."""
 
 

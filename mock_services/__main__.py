@@ -7,6 +7,7 @@ from system.programs import main as run_program
 PROGRAMS = {
     "anthropic": "mock_services.anthropic:PROGRAM",
     "balancer": "mock_services.balancer:PROGRAM",
+    "braggart": "mock_services.braggart:PROGRAM",
     "openai": "mock_services.openai:PROGRAM",
     "replica": "mock_services.replica:PROGRAM",
 }

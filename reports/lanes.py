@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.events import (
+    Combined,
     FaultHealed,
     FaultProven,
     FaultRequested,
@@ -58,7 +59,7 @@ def hosts_of(
     manifest: Manifest, records: Sequence[Record], faults: Sequence[FaultReport], end: float
 ) -> tuple[HostReport, ...]:
     """The hosts in the topology's order, each with its services' states."""
-    many = RequestDone | Inferred | RequestLogged
+    many = RequestDone | Combined | Inferred | RequestLogged
     records = [record for record in records if not isinstance(record.event, many)]
     addresses = {e.host: e.address for _, e in of(records, HostUp)} | {
         host: address for host, address in manifest.hosts.items() if address

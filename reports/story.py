@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.events import (
     Called,
+    Combined,
     Event,
     FaultHealed,
     FaultHealing,
@@ -73,7 +74,7 @@ class Story:
         if isinstance(event, Seen):
             return record.n not in self._repeats
         return not (
-            isinstance(event, RequestLogged | Inferred)
+            isinstance(event, RequestLogged | Combined | Inferred)
             or (isinstance(event, RequestDone) and event.outcome == "ok")
         )
 
@@ -185,6 +186,11 @@ def _inferred(e: Inferred) -> Told:
     return e.load, f"call {e.id}: {e.code}{tries}, answered {_short(outputs or e.error or 'nothing')}", ""
 
 
+def _combined(e: Combined) -> Told:
+    parts = ", ".join(f"{node['client_id']} {node['outcome']}" for node in e.nodes) or "nobody"
+    return e.load, f"question {e.id}, {e.method or 'no answer'}: {_short(parts)}", ""
+
+
 def _load(e: LoadStarted) -> Told:
     amount = f"{e.requests} requests" if e.requests else f"{e.seconds or 0:g} s of requests"
     pace = f", {e.rate:g}/s" if e.rate else f", {e.concurrency} at a time"
@@ -240,6 +246,7 @@ TELL: dict[type[Event], Callable[[Any], Told]] = {
     LoadStarted: _load,
     LoadFinished: _load_end,
     RequestDone: _request,
+    Combined: _combined,
     Inferred: _inferred,
     Called: _called,
     RequestLogged: lambda e: (e.service, f"logged request {e.request} ({e.log}:{e.line})", ""),

@@ -9,6 +9,7 @@ CHECKS: Kinds[Check] = Kinds(
     "check",
     {
         "affinity": "harness.checks.affinity:Affinity",
+        "answer": "harness.checks.answer:Answer",
         "assigned": "harness.checks.assigned:Assigned",
         "availability": "harness.checks.availability:Availability",
         "circuits": "harness.checks.circuits:Circuits",
@@ -24,6 +25,7 @@ CHECKS: Kinds[Check] = Kinds(
         "registered": "harness.checks.registered:Registered",
         "right_model": "harness.checks.right_model:RightModel",
         "routing": "harness.checks.routing:Routing",
+        "scores": "harness.checks.scores:Scores",
         "served_by": "harness.checks.served_by:ServedBy",
         "streamed": "harness.checks.streamed:Streamed",
         "unregistered": "harness.checks.unregistered:Unregistered",

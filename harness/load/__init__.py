@@ -8,6 +8,7 @@ from harness.load.base import Load
 LOADS: Kinds[Load] = Kinds(
     "load",
     {
+        "ask": "harness.load.ask:Ask",
         "chat": "harness.load.chat:Chat",
         "http": "harness.load.http:Http",
         "infer": "harness.load.infer:Infer",

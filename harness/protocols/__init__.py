@@ -8,6 +8,7 @@ from harness.protocols.base import WireProtocol
 PROTOCOLS: Kinds[WireProtocol] = Kinds(
     "protocol",
     {
+        "balancer": "harness.protocols.balancer:Balancer",
         "capability_registry": "harness.protocols.capability_registry:CapabilityRegistry",
         "kserve": "harness.protocols.kserve:KServe",
         "failover_gateway": "harness.protocols.failover_gateway:FailoverGateway",

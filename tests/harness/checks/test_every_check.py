@@ -20,6 +20,7 @@ from tests.harness.checks.story import ALL_NAMES, Story
 
 SMALLEST: dict[str, Any] = {
     "affinity": (1.0,),
+    "answer": ("majority",),
     "assigned": ("all",),
     "availability": (1.0,),
     "circuits": ({"openai": "OPEN"},),
@@ -30,6 +31,7 @@ SMALLEST: dict[str, Any] = {
     "models": ("all",),
     "moved": ("none",),
     "registered": ("all",),
+    "scores": ({"big": 26.5},),
     "served_by": (("babysitter-a-server",),),
     "streamed": (0.5,),
     "unregistered": (("babysitter-a",),),
