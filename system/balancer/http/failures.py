@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from system.balancer.half import Unavailable
+from system.balancer.storage.base import StorageUnavailable
 
 log = logging.getLogger("balancer")
 
@@ -37,6 +38,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Unavailable)
     async def unavailable(_: Request, error: Unavailable) -> JSONResponse:
         return failure(503, f"gRPC server not available: {error}")
+
+    @app.exception_handler(StorageUnavailable)
+    async def storage_unavailable(_: Request, error: StorageUnavailable) -> JSONResponse:
+        return failure(503, f"database not available: {error}")
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

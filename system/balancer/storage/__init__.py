@@ -4,6 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 
 from system.balancer.storage.base import Storage
+from system.errors import StartupError
 
 STORAGES = {
     "postgresql": "system.balancer.storage.postgres:postgres",
@@ -13,8 +14,13 @@ STORAGES = {
 
 
 def storage_at(database: str) -> AbstractAsyncContextManager[Storage]:
-    """The storage of a URL, or of a file's path, not yet opened. Opening raises StartupError."""
+    """The storage of a URL, or of a file's path, not yet opened. Both raise StartupError."""
     scheme, separator, _ = database.partition("://")
     module, _, attribute = STORAGES[scheme if separator and scheme in STORAGES else "sqlite"].partition(":")
-    opened: AbstractAsyncContextManager[Storage] = getattr(import_module(module), attribute)(database)
+    try:
+        opener = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        msg = f"--database {scheme}://: needs {error.name} (pip install 'muster[postgres]')"
+        raise StartupError(msg) from None
+    opened: AbstractAsyncContextManager[Storage] = opener(database)
     return opened

@@ -1,4 +1,7 @@
-"""What every storage can do. What a call has returned is on disk: a crash loses nothing acknowledged."""
+"""What every storage can do. What a call has returned is on disk: a crash loses nothing acknowledged.
+
+Calls raise StorageUnavailable while there is no storage to ask; the next may succeed.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +69,10 @@ class Query:
     text: str
     most: int = 3
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+class StorageUnavailable(Exception):
+    """The storage cannot be reached at this time; says where it was looked for, and why."""
 
 
 class Storage(Protocol):

@@ -6,7 +6,9 @@ each of its words in the content, upper and lower case alike. Parts that a stora
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
+from typing import Any
 
 LONGEST_PART = 2_000  # characters: a part and its neighbours fit into any model's context
 OVERLAP = 200
@@ -14,7 +16,9 @@ CANDIDATES = 200
 """How many of a storage's own best are scored."""
 
 _BREAKS = ("\n\n", "\n", ". ", " ")
-_WORDS = re.compile(r"\w+")
+_WORDS = re.compile(r"[^\W_]+")
+_LONGEST_WORD = 500  # characters: a word of PostgreSQL has at most 2 kB
+_MOST_WORDS = 200
 
 
 def parts_of(content: str) -> list[str]:
@@ -40,9 +44,28 @@ def _break_before(content: str, start: int, end: int) -> int:
     return end
 
 
+def plain(text: str) -> str:
+    """The words of a text as full-text search compares them: no case, no accents, a blank between two."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    return " ".join(word[:_LONGEST_WORD] for word in _WORDS.findall(bare))
+
+
 def words_of(query: str) -> list[str]:
     """The words that full-text search is asked for."""
-    return list(dict.fromkeys(_WORDS.findall(query.casefold())))
+    return list(dict.fromkeys(plain(query).split()))[:_MOST_WORDS]
+
+
+def clean(value: Any) -> Any:
+    """JSON without NUL, which PostgreSQL's texts cannot have."""
+    match value:
+        case str():
+            return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        case dict():
+            return {clean(key): clean(one) for key, one in value.items()}
+        case list():
+            return [clean(one) for one in value]
+    return value
 
 
 def score_of(query: str, title: str, content: str) -> float:

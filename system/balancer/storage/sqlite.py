@@ -1,24 +1,21 @@
 """Chats and documents in one SQLite file, with full-text search by FTS5.
 
-One thread does all of it, so that the loop never waits for a disk, and writers never for each other.
+Who writes, who reads and who searches have a connection each: none of them waits for another.
 """
 
-import asyncio
 import json
 import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from system.balancer.storage.base import Counts, Document, Found, Message, Query, Session
-from system.balancer.storage.ranking import CANDIDATES, parts_of, score_of, words_of
+from system.balancer.storage.lanes import Lane, WritingLane
+from system.balancer.storage.ranking import CANDIDATES, clean, parts_of, plain, score_of, words_of
 from system.errors import StartupError
-
-T = TypeVar("T")
 
 MIGRATIONS = (
     """
@@ -46,71 +43,69 @@ MIGRATIONS = (
 """Each is applied once, in order; `user_version` counts them. One that was released is never changed."""
 
 
+_MATCHING = "SELECT rowid, bm25(words, 2.0, 1.0) AS fit FROM words WHERE words MATCH :words"
+_FOUND = """
+    SELECT p.place, p.document, p.number, p.content, d.title, d.metadata, d.timestamp
+    FROM ({best}) best JOIN parts p ON p.place = best.rowid JOIN documents d ON d.id = p.document
+    {narrowed} ORDER BY best.fit LIMIT :most
+"""
+_SEARCHED = _FOUND.format(best=_MATCHING + " ORDER BY fit LIMIT :most", narrowed="")
+_NARROWED_TO = """
+    WHERE NOT EXISTS (
+        SELECT 1 FROM json_each(:metadata) w WHERE NOT EXISTS (
+            SELECT 1 FROM json_each(d.metadata) m WHERE m.key = w.key AND m.atom = w.atom
+            AND replace(m.type, 'real', 'integer') = replace(w.type, 'real', 'integer')
+        )
+    )
+"""
+"""Numbers are equal to numbers only, and truth to truth, as PostgreSQL's `@>` has it."""
+_NARROWED = _FOUND.format(best=_MATCHING, narrowed=_NARROWED_TO)
+
+
 @asynccontextmanager
 async def sqlite(database: str) -> AsyncIterator["SQLite"]:
     """The storage in a file, which is made if it is not there; raises StartupError."""
     path = Path(database.removeprefix("sqlite://")).expanduser()
-    thread = ThreadPoolExecutor(1, "database")
-    storage = SQLite(path, thread)
+    storage = SQLite(path)
     try:
-        await storage.run(storage.open)
+        try:
+            await storage.open()
+        except sqlite3.Error as error:
+            msg = f"--database {path}: {error}"
+            raise StartupError(msg) from None
         yield storage
-    except sqlite3.Error as error:
-        msg = f"--database {path}: {error}"
-        raise StartupError(msg) from None
     finally:
-        await storage.run(storage.close)
-        thread.shutdown()
+        await storage.close()
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    done = db.execute("PRAGMA user_version").fetchone()[0]
+    if done > len(MIGRATIONS):
+        msg = f"it was written by a newer version of this program (schema {done}); use that one"
+        raise sqlite3.DatabaseError(msg)
+    for number, migration in enumerate(MIGRATIONS[done:], done + 1):
+        db.executescript(f"BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {number}; COMMIT;")
 
 
 class SQLite:
     """Chats and documents in a file."""
 
-    def __init__(self, path: Path, thread: ThreadPoolExecutor) -> None:
-        self._path = path
-        self._thread = thread
-        self._db: sqlite3.Connection | None = None
+    def __init__(self, path: Path) -> None:
+        self._writing, self._reading, self._searching = (
+            WritingLane(path),
+            Lane(path, "read"),
+            Lane(path, "search"),
+        )
 
-    async def run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    async def open(self) -> None:
+        await self._writing.open()
+        await self._writing.run(_migrate)
+        await self._reading.open()
+        await self._searching.open()
 
-    @property
-    def db(self) -> sqlite3.Connection:
-        assert self._db is not None
-        return self._db
-
-    def open(self) -> None:
-        self._db = sqlite3.connect(self._path, isolation_level=None)
-        self.db.row_factory = sqlite3.Row
-        # WAL with FULL: what was committed survives a power cut, and nobody who reads is in the way
-        for pragma in (
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-            "busy_timeout = 5000",
-        ):
-            self.db.execute(f"PRAGMA {pragma}")
-        done = self.db.execute("PRAGMA user_version").fetchone()[0]
-        if done > len(MIGRATIONS):
-            msg = f"it was written by a newer version of this program (schema {done}); use that one"
-            raise sqlite3.DatabaseError(msg)
-        for number, migration in enumerate(MIGRATIONS[done:], done + 1):
-            self.db.executescript(f"BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {number}; COMMIT;")
-
-    def close(self) -> None:
-        if self._db is not None:
-            self._db.close()
-
-    def _written(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """One transaction, on disk when this returns."""
-        self.db.execute("BEGIN IMMEDIATE")
-        try:
-            result = work(self.db)
-        except BaseException:
-            self.db.execute("ROLLBACK")
-            raise
-        self.db.execute("COMMIT")
-        return result
+    async def close(self) -> None:
+        for lane in (self._writing, self._reading, self._searching):
+            await lane.close()
 
     async def create_session(self, title: str) -> str:
         made, now = str(uuid.uuid4()), int(time.time())
@@ -119,17 +114,18 @@ class SQLite:
             db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?)", (made, title, now, now))
             return made
 
-        return await self.run(lambda: self._written(work))
+        return await self._writing.write(work)
 
     async def sessions(self, most: int) -> Sequence[Session]:
-        return await self.run(lambda: self._sessions("ORDER BY updated_at DESC, rowid DESC LIMIT ?", most))
+        return await self._sessions("ORDER BY updated_at DESC, rowid DESC LIMIT ?", most)
 
     async def session(self, session_id: str) -> Session | None:
-        return next(iter(await self.run(lambda: self._sessions("WHERE id = ?", session_id))), None)
+        return next(iter(await self._sessions("WHERE id = ?", session_id)), None)
 
-    def _sessions(self, which: str, value: Any) -> Sequence[Session]:
+    async def _sessions(self, which: str, value: Any) -> Sequence[Session]:
         count = "(SELECT count(*) FROM messages WHERE session = sessions.id)"
-        rows = self.db.execute(f"SELECT *, {count} AS count FROM sessions {which}", (value,))  # noqa: S608 - constants
+        statement = f"SELECT *, {count} AS count FROM sessions {which}"  # noqa: S608 - constants
+        rows = await self._reading.run(lambda db: db.execute(statement, (value,)).fetchall())
         return [
             Session(
                 session_id=row["id"],
@@ -142,14 +138,14 @@ class SQLite:
         ]
 
     async def messages(self, session_id: str, last: int | None = None) -> Sequence[Message]:
-        def work() -> Sequence[Message]:
-            rows = self.db.execute(
+        def work(db: sqlite3.Connection) -> Sequence[Message]:
+            rows = db.execute(
                 "SELECT * FROM messages WHERE session = ? ORDER BY place DESC LIMIT ?",
                 (session_id, -1 if last is None else last),
             ).fetchall()
             return [_message(row) for row in reversed(rows)]
 
-        return await self.run(work)
+        return await self._reading.run(work)
 
     async def rename_session(self, session_id: str, title: str) -> bool:
         now = int(time.time())
@@ -160,7 +156,7 @@ class SQLite:
         return await self._changed("DELETE FROM sessions WHERE id = ?", (session_id,))
 
     async def _changed(self, statement: str, values: Sequence[Any]) -> bool:
-        return await self.run(lambda: self._written(lambda db: db.execute(statement, values).rowcount > 0))
+        return await self._writing.write(lambda db: db.execute(statement, values).rowcount > 0)
 
     async def add_message(
         self, session_id: str, role: str, content: str, images: Sequence[str] = ()
@@ -178,7 +174,7 @@ class SQLite:
             )
             return made
 
-        return await self.run(lambda: self._written(work))
+        return await self._writing.write(work)
 
     async def add_document(self, title: str, content: str, metadata: Mapping[str, Any]) -> str:
         made, now = str(uuid.uuid4()), int(time.time())
@@ -186,27 +182,28 @@ class SQLite:
         def work(db: sqlite3.Connection) -> str:
             db.execute(
                 "INSERT INTO documents VALUES (?, ?, ?, ?)",
-                (made, title, json.dumps(dict(metadata)), now),
+                (made, title, json.dumps(clean(dict(metadata))), now),
             )
             for number, part in enumerate(parts_of(content)):
                 place = db.execute(
                     "INSERT INTO parts (document, number, content) VALUES (?, ?, ?)", (made, number, part)
                 ).lastrowid
-                db.execute("INSERT INTO words (rowid, title, content) VALUES (?, ?, ?)", (place, title, part))
+                words = (place, plain(title), plain(part))
+                db.execute("INSERT INTO words (rowid, title, content) VALUES (?, ?, ?)", words)
             return made
 
-        return await self.run(lambda: self._written(work))
+        return await self._writing.write(work)
 
     async def documents(self, most: int) -> Sequence[Document]:
-        def work() -> Sequence[Document]:
-            rows = self.db.execute(
+        def work(db: sqlite3.Connection) -> Sequence[Document]:
+            rows = db.execute(
                 "SELECT id AS document, title, metadata, timestamp, '' AS content, 0 AS number FROM documents"
                 " ORDER BY timestamp DESC, rowid DESC LIMIT ?",
                 (most,),
             )
             return [_document(row) for row in rows]
 
-        return await self.run(work)
+        return await self._reading.run(work)
 
     async def delete_document(self, doc_id: str) -> bool:
         def work(db: sqlite3.Connection) -> bool:
@@ -215,37 +212,33 @@ class SQLite:
             )
             return db.execute("DELETE FROM documents WHERE id = ?", (doc_id,)).rowcount > 0
 
-        return await self.run(lambda: self._written(work))
+        return await self._writing.write(work)
 
     async def search(self, query: Query) -> Sequence[Found]:
-        return await self.run(lambda: self._search(query))
-
-    def _search(self, query: Query) -> Sequence[Found]:
-        words = words_of(query.text)
-        if not words:
-            return []
-        conditions = "".join(" AND json_extract(d.metadata, ?) = ?" for _ in query.metadata)
-        values = [one for key, value in query.metadata.items() for one in (f'$."{key}"', value)]
-        rows = self.db.execute(
-            "SELECT p.document, p.number, p.content, d.title, d.metadata, d.timestamp FROM words"  # noqa: S608
-            " JOIN parts p ON p.place = words.rowid JOIN documents d ON d.id = p.document"
-            f" WHERE words MATCH ?{conditions} ORDER BY bm25(words, 2.0, 1.0) LIMIT ?",
-            (" OR ".join(f'"{word}"*' for word in words), *values, CANDIDATES),
-        )
-        found = [
-            Found(document=_document(row), score=score_of(query.text, row["title"], row["content"]))
-            for row in rows
-        ]
-        return sorted(found, key=lambda one: -one.score)[: query.most]
+        return await self._searching.run(lambda db: _search(db, query))
 
     async def counts(self) -> Counts:
-        def work() -> Counts:
+        def work(db: sqlite3.Connection) -> Counts:
             tables = ("sessions", "messages", "documents")
             return Counts(
-                **{name: self.db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables}  # noqa: S608
+                **{name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables}  # noqa: S608
             )
 
-        return await self.run(work)
+        return await self._reading.run(work)
+
+
+def _search(db: sqlite3.Connection, query: Query) -> Sequence[Found]:
+    words = words_of(query.text)
+    if not words:
+        return []
+    matching = " OR ".join(f'"{word}"*' for word in words)
+    statement = _NARROWED if query.metadata else _SEARCHED
+    values = {"words": matching, "most": CANDIDATES, "metadata": json.dumps(dict(query.metadata))}
+    found = [
+        Found(document=_document(row), score=score_of(query.text, row["title"], row["content"]))
+        for row in db.execute(statement, values)
+    ]
+    return sorted(found, key=lambda one: -one.score)[: query.most]
 
 
 def _message(row: sqlite3.Row) -> Message:
