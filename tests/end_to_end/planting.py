@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+
+T = TypeVar("T")
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 TABLES = sorted((SCENARIOS / "regressions").glob("*.yaml"))
@@ -39,6 +41,12 @@ def table() -> dict[str, Planted]:
     """The rows of all tables by defect."""
     rows = [(table, yaml.safe_load(table.read_text())["planted"]) for table in TABLES]
     return {defect: _row(table, **row) for table, planted in rows for defect, row in planted.items()}
+
+
+def shared(names: Sequence[T], share: str) -> list[T]:
+    """Every n-th of these, beginning with the k-th, of a share k/n."""
+    which, _, of = share.partition("/")
+    return list(names)[int(which) - 1 :: int(of)]
 
 
 def _row(table: Path, instead_of: str, **lists: list[str]) -> Planted:
