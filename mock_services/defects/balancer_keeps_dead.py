@@ -1,7 +1,7 @@
 """A balancer that keeps nodes in its table whose connection has ended.
 
-Must be caught by check `unregistered`, in step "questions go on::a node is killed in the middle of a question::it
-is gone at once".
+Must be caught by check `unregistered`, in step
+"questions go on::a node is killed in the middle of a question::it is gone at once".
 """
 
 from mock_services.planting import defective
