@@ -18,8 +18,9 @@ ABORT = "abort"
 """The key under which a request finds what ends its connection without waiting for the peer."""
 LONGEST_HEADERS = 64 * 1024
 SLOWEST_HEADERS = 10.0  # seconds from the first byte, or from the connection, to the end of the headers
+SLOWEST_UNREAD = 11.0  # seconds for a body that nobody reads; who reads one gives up before, and answers
 SHORTEST = 3.0  # seconds: a user timeout of one, and two intervals by which it may be noticed late
-LOOKED_AFTER = 1.0  # seconds between looks at connections that are not done with their headers
+LOOKED_AFTER = 1.0  # seconds between looks at connections that are not done with what they send
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Keepalive:
 
 
 class Peers:
-    """All connections of one server: how many there may be, and which are not done with their headers."""
+    """All connections of one server: how many there may be, and which are not done with what they send."""
 
     def __init__(self, most: int, keepalive: Keepalive) -> None:
         self.most = most
@@ -67,13 +68,14 @@ class Peers:
         """The protocol class for uvicorn: it makes one object of it for each connection."""
         return type("PeerProtocol", (PeerProtocol,), {"peers": self})
 
-    def await_headers(self, connection: "PeerProtocol") -> None:
+    def expect(self, connection: "PeerProtocol", within: float) -> None:
+        """The rest of what it has begun to send; the first time that is set counts."""
         loop = asyncio.get_running_loop()
-        self._awaited.setdefault(connection, loop.time() + SLOWEST_HEADERS)
+        self._awaited.setdefault(connection, loop.time() + within)
         if self._timer is None:
             self._timer = loop.call_later(LOOKED_AFTER, self._look)
 
-    def headers_came(self, connection: "PeerProtocol") -> None:
+    def came(self, connection: "PeerProtocol") -> None:
         self._awaited.pop(connection, None)
 
     def close(self) -> None:
@@ -88,7 +90,7 @@ class Peers:
         for connection in late:
             del self._awaited[connection]
             self.slow += 1
-            connection.transport.close()
+            connection.transport.abort()
         self._timer = loop.call_later(LOOKED_AFTER, self._look) if self._awaited else None
 
 
@@ -96,8 +98,10 @@ class PeerProtocol(HttpToolsProtocol):
     """uvicorn's protocol for one connection, with limits."""
 
     peers: Peers
-    header_bytes = 0
+    in_message = True
     in_headers = True
+    in_body = False
+    beside_body = 0  # bytes of headers, or of whatever came since the latest piece of the body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -109,32 +113,42 @@ class PeerProtocol(HttpToolsProtocol):
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family != socket.AF_UNIX:
             self.peers.keepalive.apply(connection)
-        self.peers.await_headers(self)
+        self.peers.expect(self, SLOWEST_HEADERS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.peers.open -= 1
-        self.peers.headers_came(self)
+        self.peers.came(self)
         if isinstance(exc, TimeoutError) and self.scope is not None:
             self.scope["state"][SILENT] = True
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self.in_headers:
+        if not self.in_message:
             return
-        self.header_bytes += len(data)
-        if self.header_bytes > LONGEST_HEADERS:
+        self.beside_body = 0 if self.in_body else self.beside_body + len(data)
+        self.in_body = False
+        if self.beside_body > LONGEST_HEADERS:
             self.transport.close()
         else:
-            self.peers.await_headers(self)
+            self.peers.expect(self, SLOWEST_HEADERS if self.in_headers else SLOWEST_UNREAD)
 
     def on_message_begin(self) -> None:
-        self.in_headers = True
-        self.header_bytes = 0
+        self.in_message = self.in_headers = True
+        self.beside_body = 0
         super().on_message_begin()
         self.scope["state"][ABORT] = self.transport.abort
 
     def on_headers_complete(self) -> None:
         self.in_headers = False
-        self.peers.headers_came(self)
+        self.peers.came(self)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self.in_body = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self.in_message = False
+        self.peers.came(self)
+        super().on_message_complete()

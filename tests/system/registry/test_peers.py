@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from system.registry import peers
+from system.registry import http, peers
 from system.testing import running
 from tests.system.registry.served import ADDRESS, serving, until
 from tests.system.registry.simulated import SERVICE
@@ -27,6 +27,30 @@ async def closed(reader: asyncio.StreamReader) -> bool:
         return await asyncio.wait_for(reader.read(), 2) == b""
     except ConnectionResetError:
         return True
+
+
+async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tail: bytes) -> bytes:
+    """Go on a byte at a time, again and again, until the other side closes; what it answered."""
+
+    async def dripping() -> None:
+        with contextlib.suppress(ConnectionError):
+            while not writer.is_closing():
+                for byte in tail:
+                    writer.write(bytes([byte]))
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)
+
+    sending = asyncio.create_task(dripping())
+    answered = bytearray()
+    try:
+        async with asyncio.timeout(2):
+            with contextlib.suppress(ConnectionResetError):
+                while piece := await reader.read(1_000):
+                    answered += piece
+    finally:
+        sending.cancel()
+        writer.close()
+    return bytes(answered)
 
 
 async def counted(client: httpx.AsyncClient, line: str) -> bool:
@@ -52,12 +76,100 @@ def test_a_connection_that_does_not_finish_its_headers_is_closed(
     asyncio.run(scenario())
 
 
-def test_headers_without_end_are_cut_off() -> None:
-    """Memory for headers is bounded."""
+def test_headers_that_come_a_byte_at_a_time_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte more is no time more: the connection is closed when the time for all headers is over."""
+    monkeypatch.setattr(peers, "SLOWEST_HEADERS", 0.3)
+    monkeypatch.setattr(peers, "LOOKED_AFTER", 0.02)
 
     async def scenario() -> None:
         async with serving() as client:
             reader, writer = await opened(client, b"GET /route HTTP/1.1\r\n")
+            assert await drip(reader, writer, b"x: y\r\n") == b""
+            assert await counted(client, "registry_slow_connections_total 1")
+
+    asyncio.run(scenario())
+
+
+LENGTH, CHUNKED = b"Content-Length: 10000", b"Transfer-Encoding: chunked"
+
+
+@pytest.mark.parametrize("path", [b"/register", b"/services", b"/services/a/heartbeat"])
+@pytest.mark.parametrize(("framing", "tail"), [(LENGTH, b"{"), (CHUNKED, b"1\r\n{\r\n")])
+def test_a_body_that_comes_a_byte_at_a_time_is_answered_with_408(
+    path: bytes, framing: bytes, tail: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte more is no time more: 408 when the time for the whole body is over, and the connection ends."""
+    monkeypatch.setattr(http, "SLOWEST_BODY", 0.3)
+
+    async def scenario() -> None:
+        async with serving() as client:
+            assert (await client.post("/services", json=SERVICE)).status_code == 201
+            reader, writer = await opened(
+                client, b"POST %s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % (path, framing)
+            )
+            answered = await drip(reader, writer, tail)
+            assert answered.startswith(b"HTTP/1.1 408 ")
+            assert b"connection: close" in answered
+            assert b"the body did not arrive within" in answered
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("framing", "tail"), [(LENGTH, b"{"), (CHUNKED, b"1\r\n{\r\n"), (LENGTH, b"")])
+def test_a_body_that_nobody_reads_does_not_keep_its_connection(
+    framing: bytes, tail: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is out before the body came; the rest is not waited for without end."""
+    monkeypatch.setattr(peers, "SLOWEST_UNREAD", 0.3)
+    monkeypatch.setattr(peers, "LOOKED_AFTER", 0.02)
+
+    async def scenario() -> None:
+        async with serving() as client:
+            reader, writer = await opened(client, b"GET /ready HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % framing)
+            assert (await drip(reader, writer, tail)).startswith(b"HTTP/1.1 200 ")
+            assert await counted(client, "registry_slow_connections_total 1")
+
+    asyncio.run(scenario())
+
+
+def test_a_body_that_comes_in_time_does_not_end_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was waited for has come: a connection that registered stays for longer than a body may take."""
+    for slowest in ("SLOWEST_HEADERS", "SLOWEST_UNREAD"):
+        monkeypatch.setattr(peers, slowest, 0.2)
+    monkeypatch.setattr(peers, "LOOKED_AFTER", 0.02)
+
+    async def scenario() -> None:
+        async with serving() as client:
+            body = b'{"replica_id":"r1","endpoint":"10.0.0.1:1","capabilities":[{"model":"m"}]}'
+            head = b"POST /register HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+            reader, writer = await opened(client, head + body[:20])
+            await asyncio.wait_for(client.get("/health"), 2)
+            writer.write(body[20:])
+            while b"alive" not in await asyncio.wait_for(reader.readline(), 2):
+                pass
+            slow, other = await opened(client, b"GET /route HTTP/1.1\r\n")
+            assert await closed(slow), "another one's time is over"
+            assert (await client.get("/route?model=m")).status_code == 200
+            writer.close()
+            other.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"GET /route HTTP/1.1\r\n",
+        b"POST /services HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+    ],
+    ids=["before the body", "after it"],
+)
+def test_headers_without_end_are_cut_off(beginning: bytes) -> None:
+    """Memory for headers is bounded."""
+
+    async def scenario() -> None:
+        async with serving() as client:
+            reader, writer = await opened(client, beginning)
             for _ in range(100):
                 writer.write(b"x: " + b"y" * 4_000 + b"\r\n")
             assert await closed(reader)
