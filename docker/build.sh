@@ -105,7 +105,7 @@ from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 extras = project["optional-dependencies"]
-print(*project["dependencies"], *extras["redis"], *extras["gateway"], sep="\n")
+print(*project["dependencies"], *extras["redis"], *extras["gateway"], *extras["node"], sep="\n")
 print("async-timeout")  # redis wants it below Python 3.11.3, which pip looks for in this machine's Python
 PYTHON
     run_out "$work/pip.log" .venv/bin/python -m pip install --quiet --no-compile --target "$work/deps/opt/muster/lib" \
@@ -170,7 +170,7 @@ forget_old() {
 build() {
     local base deps system redis
     base=muster-base:$({ echo "$registry"; sed -n '/^readonly debian/,/^# --- what is put/p' docker/build.sh; } | hash_of)
-    deps=muster-deps:$({ echo "$base"; sed -n '/^dependencies() {/,/^}/p' docker/build.sh; sed -n '/^dependencies = \[/,/^\]/p; /^redis = /p; /^gateway = /p' pyproject.toml; cat constraints.txt; } | hash_of)
+    deps=muster-deps:$({ echo "$base"; sed -n '/^dependencies() {/,/^}/p' docker/build.sh; sed -n '/^dependencies = \[/,/^\]/p; /^redis = /p; /^gateway = /p; /^node = /p' pyproject.toml; cat constraints.txt; } | hash_of)
     system=muster-system:$({
         echo "$deps"
         find system mock_services examples -type f ! -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
