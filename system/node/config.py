@@ -15,7 +15,7 @@ class NodeConfig(ComponentConfig):
     port: Annotated[Port, "the port to listen on"] = 50052
     server: Annotated[str, "HOST:PORT of the balancer"] = "localhost:50051"
     advertise: Annotated[str, "HOST or HOST:PORT at which the balancer reaches this node"] = ""
-    name: Annotated[str, "its id, the same after a restart (default: made of the host's name, another each time)"] = ""
+    name: Annotated[str, "its id, the same after a restart (default: another at each start)"] = ""
     engine: Annotated[Literal["ollama", "openai", "mock"], "what runs models"] = "ollama"
     engine_url: Annotated[str, "where the engine answers (default: its usual place here)"] = ""
     server_ca: Annotated[Path | None, "CA (PEM) of the balancer's certificate: it is called with TLS"] = None
