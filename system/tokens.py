@@ -6,18 +6,18 @@ from pathlib import Path
 from system.errors import StartupError
 
 
-def read_tokens(path: Path | None) -> tuple[str, ...]:
-    """The tokens of a file; none when there is no file. The first is the one to send."""
+def read_tokens(path: Path | None, option: str = "--token-file") -> tuple[str, ...]:
+    """The tokens of the file that an option names; none without a file. The first is the one to send."""
     if path is None:
         return ()
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        msg = f"--token-file {path}: cannot be read: {error.strerror}"
+        msg = f"{option} {path}: cannot be read: {error.strerror}"
         raise StartupError(msg) from None
     tokens = tuple(line.strip() for line in lines if line.strip())
     if not tokens:
-        msg = f"--token-file {path}: holds no token; write one on a line of its own"
+        msg = f"{option} {path}: holds no token; write one on a line of its own"
         raise StartupError(msg)
     return tokens
 

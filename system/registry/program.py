@@ -100,7 +100,7 @@ def _check(config: RegistryConfig) -> None:
 
 
 def _access(config: RegistryConfig) -> Access:
-    return Access(read_tokens(config.token_file), read_tokens(config.read_token_file))
+    return Access(read_tokens(config.token_file), read_tokens(config.read_token_file, "--read-token-file"))
 
 
 def _allow_open_files(connections: int) -> None:

@@ -8,6 +8,7 @@ from system.errors import UsageError
 from system.registry.context import Context
 from system.registry.stores.memory import in_memory
 from system.registry.stores.redis import through_redis
+from system.urls import without_secrets
 
 Store = Callable[[str, Context], AbstractAsyncContextManager[None]]
 """Entered while the registry serves; gets the URL and the registry whose table it is."""
@@ -25,7 +26,8 @@ def store_of(url: str) -> Store:
     """The store that a URL names; UsageError where there is none."""
     scheme = urlsplit(url).scheme or url
     if scheme not in STORES:
+        told = without_secrets(url)
         raise UsageError(
-            [f"--store {url}: must be memory or an URL that begins with one of: {', '.join(STORES)}"]
+            [f"--store {told}: must be memory or an URL that begins with one of: {', '.join(STORES)}"]
         )
     return STORES[scheme]

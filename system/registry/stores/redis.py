@@ -17,6 +17,7 @@ from system.errors import StartupError
 from system.registry.context import Context
 from system.registry.shared import Shared, Word
 from system.registry.stores.scripts import FIELDS, KEYS, LOAD, WRITE
+from system.urls import without_secrets
 
 log = logging.getLogger("registry")
 
@@ -207,7 +208,7 @@ def _client(url: str) -> Any:
     try:
         from redis.asyncio import Redis, RedisCluster
     except ImportError:
-        msg = f"--store {url}: the package `redis` is not installed: pip install 'muster[redis]'"
+        msg = "--store redis://...: the package `redis` is not installed: pip install 'muster[redis]'"
         raise StartupError(msg) from None
     made: Any = RedisCluster if "+cluster://" in url else Redis
     try:
@@ -217,8 +218,8 @@ def _client(url: str) -> Any:
             socket_timeout=PATIENCE,
             socket_connect_timeout=PATIENCE,
         )
-    except ValueError as error:
-        msg = f"--store {url}: {error}"
+    except ValueError:  # its words may hold a part of the password
+        msg = f"--store {without_secrets(url)}: not an URL of Redis, such as redis://:PASSWORD@HOST:6379/0"
         raise StartupError(msg) from None
 
 
