@@ -23,7 +23,13 @@ from harness.load import LOADS
 from harness.load.base import Client
 from harness.scenario import load_scenario
 
-MAIN: Mapping[str, Any] = {"chat": "model-1", "http": "/x", "infer": "multiply", "route": {"type": "chat"}}
+MAIN: Mapping[str, Any] = {
+    "ask": "Why?",
+    "chat": "model-1",
+    "http": "/x",
+    "infer": "multiply",
+    "route": {"type": "chat"},
+}
 """The main option of each load."""
 ADDRESS = "127.77.13.1"
 TOPOLOGY = """\
