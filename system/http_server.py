@@ -18,7 +18,8 @@ from system.tokens import is_allowed, read_tokens
 if TYPE_CHECKING:
     import uvicorn
 
-OPEN_PATHS = frozenset({"/health", "/ready"})  # answered without a token: probes carry none
+OPEN_PATHS = frozenset({"/health", "/ready", "/ui"})
+"""Answered without a token: probes carry none, and the page has to ask for it."""
 KEEP_ALIVE = (
     75  # seconds: longer than a client's pool keeps a connection, so that the client is who closes it
 )

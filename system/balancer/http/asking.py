@@ -14,6 +14,7 @@ from system.balancer.http.bodies import AskBody
 from system.balancer.http.context import LAST_MESSAGES, TOP_DOCUMENTS, citations, prompt_with, title_of
 from system.balancer.http.failures import Failed
 from system.balancer.http.views import answer_view, progress_view, result_view
+from system.balancer.layout import NONE_SEES
 from system.balancer.storage.base import Query, Storage
 from system.proto import load_balancer_pb2 as pb
 
@@ -81,7 +82,9 @@ async def _answered(storage: Storage, prepared: Prepared, result: pb.AskResult) 
     metadata = {**prepared.metadata, **result_view(result)}
     if not result.success:
         failed = {"success": False, "error": result.problem, "response": result.layout}
-        return {**failed, "session_id": prepared.session_id, "metadata": metadata}, 503
+        # images that nobody can look at are the caller's to leave out; all else may be well in a moment
+        status = 422 if result.problem == NONE_SEES else 503
+        return {**failed, "session_id": prepared.session_id, "metadata": metadata}, status
     await storage.add_message(prepared.session_id, "assistant", result.layout)
     answer = {"success": True, "response": result.layout, "text": result.text}
     return {**answer, "session_id": prepared.session_id, "metadata": metadata}, 200

@@ -132,6 +132,19 @@ def test_what_cannot_be_is_said_with_its_code(
     run(test())
 
 
+def test_images_without_a_model_that_sees_are_the_callers_mistake(tmp_path: Path) -> None:
+    """422 and words, while nodes are there that answer everything else."""
+
+    async def test() -> None:
+        async with users(tmp_path / "db") as http:
+            answer = await http.post("/query", json={"prompt": "what is it?", "images": ["aGk="]})
+            assert answer.status_code == 422
+            assert "No vision-capable clients" in answer.json()["error"]
+            assert (await http.post("/query", json={"prompt": "x"})).status_code == 200
+
+    run(test())
+
+
 def test_a_body_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     """Neither if it says how large it is, nor if it does not."""
 

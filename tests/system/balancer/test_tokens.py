@@ -22,6 +22,7 @@ def test_a_shared_token_is_asked_of_users_and_sent_to_halves_and_nodes(tmp_path:
             httpx.AsyncClient(base_url=url, trust_env=False) as client,
         ):
             assert (await client.get("/status")).status_code == 401
+            assert (await client.get("/ui")).status_code == 200  # it asks for the token
 
             async def ready() -> Any:
                 clients = (await client.get("/status", headers=bearer)).json()["clients"]
