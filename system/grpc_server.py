@@ -1,7 +1,9 @@
 """gRPC on a port, with health and reflection, until the context is left, which drains it."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,12 @@ async def grpc_server(
     config: ComponentConfig,
     max_message: int,
     options: Sequence[tuple[str, Any]] = (),
+    busy: Callable[[], int] = lambda: 0,
 ) -> AsyncIterator[tuple[int, HealthServicer]]:
     """Serve a service, with its port and its health; leaving lets open calls finish for `config.drain`.
 
-    Its protobuf module must be loaded: reflection shows what is.
+    Its protobuf module must be loaded: reflection shows what is. `busy` says how many calls are in progress: the
+    server is stopped when there are none, since gRPC may lose an answer that is just being sent.
     """
     server = grpc.aio.server(options=[*_options(max_message), *options], interceptors=_guards(config))
     server.add_generic_rpc_handlers((handler,))
@@ -45,7 +49,22 @@ async def grpc_server(
         yield port, status
     finally:
         await status.enter_graceful_shutdown()
-        await server.stop(config.drain)
+        left = await _idle(busy, config.drain)
+        await server.stop(left)
+
+
+async def _idle(busy: Callable[[], int], within: float) -> float:
+    """Wait until nothing is in progress and the last answer is sent; returns the seconds that are left."""
+    if not busy():
+        return within
+    deadline = time.monotonic() + within
+    while busy() and time.monotonic() < deadline:  # noqa: ASYNC110 - calls are many, and none of them is waited for
+        await asyncio.sleep(_LOOK)
+    await asyncio.sleep(_SENT)
+    return max(0.0, deadline - time.monotonic())
+
+
+_LOOK, _SENT = 0.01, 0.05
 
 
 def message_options(most: int) -> list[tuple[str, Any]]:

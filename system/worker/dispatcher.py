@@ -15,7 +15,7 @@ from system.proto.inference_pb2 import (
     ServerReadyResponse,
 )
 from system.worker.processes import Process, Processes
-from system.worker.service import SERVICE
+from system.worker.service import LEAVING, SERVICE
 
 STREAM = "ModelStreamInfer"
 NEVER_SENT = "failed to connect"  # gRPC's words where nobody listens: the call reached no one
@@ -26,6 +26,7 @@ class Dispatcher:
 
     def __init__(self, processes: Processes) -> None:
         self._processes = processes
+        self.leaving = False
 
     def handler(self) -> "grpc.GenericRpcHandler[Any, Any]":
         names = [method.name for method in DESCRIPTOR.services_by_name["GRPCInferenceService"].methods]
@@ -50,6 +51,8 @@ class Dispatcher:
         return ServerReadyResponse(ready=self._processes.least_busy() is not None)
 
     async def _chosen(self, rpc: Any) -> Process:
+        if self.leaving:
+            await rpc.abort(grpc.StatusCode.UNAVAILABLE, LEAVING)
         process = self._processes.least_busy()
         if process is None:
             await rpc.abort(grpc.StatusCode.UNAVAILABLE, "no worker process is running; one is being started")

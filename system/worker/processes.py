@@ -73,6 +73,10 @@ class Processes:
         fewest = min((process.in_flight for process in fit), default=0)
         return random.choice([one for one in fit if one.in_flight == fewest]) if fit else None
 
+    def in_progress(self) -> int:
+        """How many calls the processes have not answered yet."""
+        return sum(process.in_flight for process in self.running.values())
+
     async def start(self, slot: int) -> Process:
         """Start one and wait until it serves; raises UsageError in its words when it cannot."""
         self._started += 1

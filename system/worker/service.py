@@ -37,6 +37,7 @@ log = logging.getLogger("worker")
 
 SERVICE = "inference.GRPCInferenceService"
 Code = grpc.StatusCode
+LEAVING = "this worker is about to leave; discover another"
 
 
 class Refused(Exception):
@@ -113,8 +114,8 @@ class InferenceService:
 
     async def model_infer(self, data: bytes, rpc: Any) -> bytes:
         try:
-            if self.running >= self._most:
-                self._refuse_for_load()
+            if self.running >= self._most or not self.ready:
+                self._refuse()
             self.running += 1
             try:
                 return await self._infer(data, rpc)
@@ -141,6 +142,8 @@ class InferenceService:
 
     async def model_stream_infer(self, requests: AsyncIterator[bytes], rpc: Any) -> AsyncIterator[bytes]:
         async for data in requests:
+            if not self.ready:
+                await rpc.abort(Code.UNAVAILABLE, LEAVING)
             if self.running >= self._most:
                 await rpc.abort(Code.RESOURCE_EXHAUSTED, self._too_many())
             self.running += 1
@@ -188,7 +191,9 @@ class InferenceService:
         except DecodeError as error:
             raise Refused(Code.INVALID_ARGUMENT, f"not a ModelInferRequest: {error}") from None
 
-    def _refuse_for_load(self) -> NoReturn:
+    def _refuse(self) -> NoReturn:
+        if not self.ready:
+            raise Refused(Code.UNAVAILABLE, LEAVING)
         raise Refused(Code.RESOURCE_EXHAUSTED, self._too_many())
 
     def _too_many(self) -> str:

@@ -38,7 +38,9 @@ async def serving(config: WorkerConfig, worker: Worker | None = None) -> AsyncIt
     identity = Identity(name_of(config), config.registry)
     service = InferenceService(worker, calls, identity, config.max_concurrency)
     try:
-        async with grpc_server(SERVICE, service.handler(), config, config.max_message) as (port, _):
+        async with grpc_server(
+            SERVICE, service.handler(), config, config.max_message, busy=lambda: service.running
+        ) as (port, _):
             async with registered(config, port, worker.capabilities.attributes):
                 yield Serving(url=url_of(config, port))
             service.ready = False
@@ -52,12 +54,14 @@ async def _several(config: WorkerConfig) -> AsyncIterator[Serving]:
     from system.worker.dispatcher import Dispatcher
     from system.worker.processes import processes
 
-    async with (
-        processes(config, name_of(config)) as group,
-        grpc_server(SERVICE, Dispatcher(group).handler(), config, config.max_message) as (port, _),
-        registered(config, port, group.running[0].capabilities),
-    ):
-        yield Serving(url=url_of(config, port))
+    async with processes(config, name_of(config)) as group:
+        dispatcher = Dispatcher(group)
+        handler = dispatcher.handler()
+        server = grpc_server(SERVICE, handler, config, config.max_message, busy=group.in_progress)
+        async with server as (port, _):
+            async with registered(config, port, group.running[0].capabilities):
+                yield Serving(url=url_of(config, port))
+            dispatcher.leaving = True
 
 
 def check(config: WorkerConfig) -> None:
