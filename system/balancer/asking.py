@@ -104,14 +104,15 @@ async def ask_all(
     tasks = {asyncio.create_task(_one(node, question, asker, listener)): node for node in asked}
     ended: list[NodeAnswer] = []
     waiting = set(tasks)
+    outcome: Outcome = "not needed"
     try:
         while waiting and sum(one.outcome == "answered" for one in ended) < enough:
             left = began + deadline - time.monotonic()
             done, waiting = await asyncio.wait(waiting, timeout=max(0, left), return_when="FIRST_COMPLETED")
             if not done:
+                outcome = "late"
                 break
             ended += [task.result() for task in done]
-        outcome: Outcome = "late" if time.monotonic() - began >= deadline else "not needed"
         ended += [_unfinished(tasks[task], outcome, began) for task in tasks if task in waiting]
     finally:
         for task in tasks:
