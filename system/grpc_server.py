@@ -33,8 +33,8 @@ async def grpc_server(
 ) -> AsyncIterator[tuple[int, HealthServicer]]:
     """Serve a service, with its port and its health; leaving lets open calls finish for `config.drain`.
 
-    Its protobuf module must be loaded: reflection shows what is. `busy` says how many calls are in progress: the
-    server is stopped when there are none, since gRPC may lose an answer that is just being sent.
+    Its protobuf module must be loaded: reflection shows what is. `busy` says how many calls are in progress:
+    the server is stopped when there are none, since gRPC may lose an answer that is just being sent.
     """
     server = grpc.aio.server(options=[*_options(max_message), *options], interceptors=_guards(config))
     server.add_generic_rpc_handlers((handler,))

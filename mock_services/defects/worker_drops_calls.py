@@ -14,10 +14,10 @@ from system.worker import program, serving
 patient: Any = vars(serving)["grpc_server"]
 
 
-def impatient(*given: Any) -> AbstractAsyncContextManager[tuple[int, Any]]:
+def impatient(*given: Any, **named: Any) -> AbstractAsyncContextManager[tuple[int, Any]]:
     """No time to finish, whatever the configuration says."""
     hasty = [replace(one, drain=0.0) if isinstance(one, ComponentConfig) else one for one in given]
-    server: AbstractAsyncContextManager[tuple[int, Any]] = patient(*hasty)
+    server: AbstractAsyncContextManager[tuple[int, Any]] = patient(*hasty, **named)
     return server
 
 
