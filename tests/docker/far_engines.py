@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import getpass
 import os
 import queue
@@ -11,6 +12,7 @@ import ssl
 import subprocess
 import threading
 import time
+import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -132,6 +134,10 @@ def _serving(handler: Handler, context: ssl.SSLContext | None) -> Iterator[int]:
     finally:
         over[0]()
         thread.join()
+        with warnings.catch_warnings():
+            # what asyncio leaves open of handshakes that failed is not for a later test to find
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 @contextmanager
