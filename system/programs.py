@@ -22,7 +22,14 @@ def main(prog: str, about: str, programs: Mapping[str, str], argv: list[str] | N
     from system.component import run
 
     module, _, attribute = programs[name].partition(":")
-    return run(getattr(import_module(module), attribute), rest, f"{prog} {name}")
+    try:
+        return run(getattr(import_module(module), attribute), rest, f"{prog} {name}")
+    except ModuleNotFoundError as error:
+        # an extra bears the name of the program that needs it
+        if (error.name or "").partition(".")[0] == module.partition(".")[0]:
+            raise
+        print(f"{name}: the package {error.name} is missing: pip install 'muster[{name}]'", file=sys.stderr)
+        return 2
 
 
 def _usage(prog: str, about: str, programs: Mapping[str, str]) -> str:
